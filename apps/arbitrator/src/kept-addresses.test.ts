@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { silentLog, type HttpCall, type HttpPeer, type HttpRim } from '@antirio/host';
 import { AntirioError } from '@antirio/kernel';
 import { contractTerms, type ContractTerms, type ProtectedDevice } from '@antirio/service-contract';
@@ -16,7 +16,9 @@ const until = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
-test('a customer tells who keeps its frames of the addresses that joins gave', async () => {
+const phase = () => ({ at: 'guarded', epoch: 1 }) as const;
+/** A customer of which one device has joined, and what it tells its provider. */
+function teller(clock: { monotonic(): number }) {
   const told: unknown[] = [];
   const edge2edge: HttpPeer = {
     call: async ({ path, json }: HttpCall) => {
@@ -25,11 +27,12 @@ test('a customer tells who keeps its frames of the addresses that joins gave', a
     },
     close: () => undefined,
   };
-  const telling = createAddressTelling({
-    ...{ peers: { edge2edge }, log: silentLog },
-    joined: () => joined('02000001'),
-  });
-  const phase = () => ({ at: 'guarded', epoch: 1 }) as const;
+  const ports = { peers: { edge2edge }, log: silentLog, clock, joined: () => joined('02000001') };
+  return { told, telling: createAddressTelling(ports) };
+}
+
+test('a customer tells who keeps its frames of the addresses that joins gave', async () => {
+  const { told, telling } = teller({ monotonic: () => 0 });
   // only of contracts that say what joins may give, to providers that get no keys
   for (const other of [
     { ...terms, confidentiality: 'forward' },
@@ -42,6 +45,23 @@ test('a customer tells who keeps its frames of the addresses that joins gave', a
   await telling.stop();
   const path = `/edge2edge/peer/${terms.provider}/arbitrator/arbitrator/v1/contract/${terms.contractId}/addresses`;
   expect(told).toEqual([[expect.stringContaining(path), { addresses: joined('02000001') }]]);
+});
+
+test('it tells them again now and then: the provider’s disk may be an older one', async () => {
+  jest.useFakeTimers();
+  try {
+    let now = 0;
+    const { told, telling } = teller({ monotonic: () => now });
+    telling.drive({ terms, role: 'customer', phase });
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(told).toHaveLength(1);
+    now = 600_000;
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(told).toHaveLength(2);
+    await telling.stop();
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 type Handler = (given: { params: { id: string }; body: unknown; request: unknown }) => Promise<unknown>;

@@ -1,5 +1,5 @@
 import { repeat, type HttpPeer, type HttpRim, type Log, type Ran, type Repeating } from '@antirio/host';
-import { AntirioError } from '@antirio/kernel';
+import { AntirioError, type Clock } from '@antirio/kernel';
 import {
   areOfSet,
   keepsOnly,
@@ -20,6 +20,8 @@ import { neighbourCall } from './peers.ts';
 const ADDRESSES = 'addresses';
 const MOST_ADDRESSES = 40_000;
 const LOOK_EVERY_MS = 2000;
+/** Its disk may be an older one since, which does not know what it was told. */
+const TELL_AGAIN_MS = 600_000;
 /** Phases in which the provider listens for us. */
 const tells: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
 
@@ -39,7 +41,7 @@ export function keepAddresses(
   store.putDocument(contractId, ADDRESSES, addresses);
 }
 
-/** The customer's half: tells its provider whenever they have changed, and once after each start. */
+/** The customer's half: tells its provider whenever they have changed, once after each start, and now and then. */
 export interface AddressTelling {
   drive(contract: Standing): void;
   leave(contractId: string): Promise<void>;
@@ -49,21 +51,25 @@ export interface AddressTelling {
 export function createAddressTelling(ports: {
   readonly peers: Readonly<Record<string, HttpPeer>>;
   readonly log: Log;
+  readonly clock: Pick<Clock, 'monotonic'>;
   /** Those that joins gave, within the contract's range. */
   readonly joined: (terms: ContractTerms) => readonly ProtectedDevice[];
 }): AddressTelling {
-  const { peers, log, joined } = ports;
+  const { peers, log, clock, joined } = ports;
   const running = new Map<string, Repeating>();
   const telling = (contract: Standing) => {
     const { terms } = contract;
     const path = `/arbitrator/v1/contract/${terms.contractId}/addresses`;
     let told: string | undefined;
+    let toldAt = -Infinity;
     return async (): Promise<Ran> => {
       const addresses = joined(terms);
       const now = JSON.stringify(addresses);
-      if (now === told || !tells.has(contract.phase().at)) return 'rested';
+      const isKnown = now === told && clock.monotonic() - toldAt < TELL_AGAIN_MS;
+      if (isKnown || !tells.has(contract.phase().at)) return 'rested';
       await neighbourCall(peers, terms.provider, 'arbitrator', { method: 'POST', path, json: { addresses } });
       told = now;
+      toldAt = clock.monotonic();
       return 'worked';
     };
   };
