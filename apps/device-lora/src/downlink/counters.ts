@@ -138,10 +138,11 @@ export async function openDownCounters(ports: CounterPorts): Promise<DownCounter
   const take = (devAddr: DevAddr): number | undefined => {
     const block = blocks.get(devAddr);
     if (block === undefined || isExhausted(devAddr)) return undefined;
-    const fcnt = block.next;
-    block.next += 1;
+    // one that was encrypted for while the block lay here is not ours any more
+    const fcnt = Math.max(block.next, (ports.highestUsed(devAddr) ?? -1) + 1);
+    block.next = fcnt + 1;
     if (block.next > block.last) blocks.delete(devAddr);
-    return fcnt;
+    return fcnt > block.last ? undefined : fcnt;
   };
   const subscription: Subscription = await bus.subscribe(`${prefix}antirio/fcntdown/grant`, onGrant);
   return {

@@ -42,6 +42,7 @@ async function openScene(highest?: number) {
       const told = { requestId, devAddr, first, last: first + 15, proven: heard };
       onGrant('', new Uint8Array(Buffer.from(JSON.stringify(told))));
     },
+    use: (fcnt: number): void => void (used = fcnt),
     take(): number | undefined {
       const fcnt = counters.next(devAddr);
       if (fcnt !== undefined) used = fcnt;
@@ -49,6 +50,19 @@ async function openScene(highest?: number) {
     },
   };
 }
+
+test('a counter of a block that lies here is not given once it was encrypted for', async () => {
+  const scene = await openScene();
+  scene.take();
+  scene.grant(16);
+  expect(scene.take()).toBe(16);
+  scene.use(20);
+  expect(scene.take()).toBe(21);
+  scene.use(31);
+  expect(scene.take()).toBeUndefined();
+  scene.grant(80);
+  expect(scene.take()).toBe(80);
+});
 
 describe('what a device was proven to hear', () => {
   test('never goes back, and what was sent before proofs were kept counts as heard', () => {
