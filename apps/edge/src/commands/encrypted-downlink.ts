@@ -83,17 +83,21 @@ async function follow(
   return newest;
 }
 
-/** Queues it under a counter of its own; undefined where that counter cannot be had any more. */
-async function once(way: EncryptedWay, wanted: EncryptedDownlink, until: number): Promise<Shown | undefined> {
+/** Queues it under a counter of its own; why not, where that counter cannot be had any more. */
+async function once(
+  way: EncryptedWay,
+  wanted: EncryptedDownlink,
+  until: number,
+): Promise<Shown | AntirioError> {
   const json = { devEui: way.devEui, requestId: way.requestId() };
   const answer = await patiently(way, { method: 'POST', path: '/counter', json });
   const { counter } = parseInput(z.looseObject({ counter: counterView }), answer);
   const queued = await queue(way, wanted, counter).catch((error: unknown) => {
     // passed, or taken by another downlink of ours
-    if (isAntirioError(error, 'gone') || isAntirioError(error, 'conflict')) return undefined;
+    if (isAntirioError(error, 'gone') || isAntirioError(error, 'conflict')) return error;
     throw error;
   });
-  return queued === undefined ? undefined : follow(way, counter, queued, until);
+  return queued instanceof AntirioError ? queued : follow(way, counter, queued, until);
 }
 
 /**
@@ -104,10 +108,13 @@ async function once(way: EncryptedWay, wanted: EncryptedDownlink, until: number)
 export async function sendEncrypted(way: EncryptedWay, wanted: EncryptedDownlink): Promise<Shown> {
   const until = way.now() + wanted.waitMs;
   let last: Shown | undefined;
+  let why = '';
   for (let counters = 0; counters < MOST_COUNTERS; counters++) {
-    last = (await once(way, wanted, until)) ?? last;
+    const found = await once(way, wanted, until);
+    if (found instanceof AntirioError) why = found.message;
+    else last = found;
     if (last !== undefined && !last.encryptAgain) return last;
   }
   if (last !== undefined) return last;
-  throw new AntirioError('gone', `${MOST_COUNTERS} counters were passed before the downlink was queued`);
+  throw new AntirioError('gone', `none of ${MOST_COUNTERS} counters could be had for the downlink: ${why}`);
 }
