@@ -343,6 +343,18 @@ async function loraDownlinkBy(
   }
 }
 
+function checkIsOwn({ keys, wait = 0 }: DownlinkFlags): void {
+  if (keys !== undefined || wait > 0)
+    throw new AntirioError('invalidInput', '--keys and --wait go with --contract');
+}
+
+/** Before a counter is taken for it. */
+function bytesOf(payload: string | undefined): string {
+  if (payload === undefined) throw new AntirioError('invalidInput', 'with --contract there is a payload');
+  if (/^(?:[0-9a-fA-F]{2})*$/.test(payload)) return payload;
+  throw new AntirioError('invalidInput', 'the payload is bytes in hex');
+}
+
 /** Queues a downlink, or without a payload tells what became of the newest ones. */
 export async function loraDownlink(
   config: EdgeConfig,
@@ -351,10 +363,8 @@ export async function loraDownlink(
   flags: DownlinkFlags,
 ): Promise<void> {
   const { port, confirmed = false, json = false, contract } = flags;
-  if (contract !== undefined) {
-    if (payload === undefined) throw new AntirioError('invalidInput', 'with --contract there is a payload');
-    return loraDownlinkBy(config, device, payload, flags);
-  }
+  if (contract !== undefined) return loraDownlinkBy(config, device, bytesOf(payload), flags);
+  checkIsOwn(flags);
   const path = `${BASE}/device/${encodeURIComponent(device)}/downlink`;
   const body = { payload, fPort: port, confirmed };
   const answer = await askRoom(
