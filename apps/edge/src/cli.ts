@@ -138,13 +138,13 @@ function addLoraCommands(program: Command): void {
     .option('--wait <s>', 'with --contract: tell what becomes of it', integer(0, 86_400), 0)
     .option('--json', 'as JSON')
     .action(
-      (
+      async (
         device: string,
         payload: string | undefined,
         { port, confirmed, contract, keys, wait, ...flags }: ConfigFlags & DownlinkFlags,
       ) => {
         const how = { port, confirmed, contract, keys, wait, json: flags.json === true };
-        return loraDownlink(configOf(flags), device, payload, how);
+        process.exitCode = await loraDownlink(configOf(flags), device, payload, how);
       },
     );
 }

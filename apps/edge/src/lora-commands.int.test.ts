@@ -126,11 +126,12 @@ test('where a customer’s cloud arbitrator runs a file of keys encrypts for the
   rim.route('get', '/arbitrator/v1/speaker/:id', { summary: '' }, () => ({ provider }));
   const base = `/edge2edge/peer/${provider}/arbitrator/arbitrator/v1/speaker/${contractId}/downlink`;
   let fCntDown = 16;
+  let state = 'sent';
   rim.route('post', `${base}/counter`, { summary: '' }, () => ({ counter: { session, fCntDown } }));
   const queued: Record<string, unknown>[] = [];
   rim.route('post', base, { summary: '', body: z.looseObject({}) }, ({ body }) => {
     queued.push(body);
-    const shown = { id: 1, resource: 'downlink', state: 'sent', fPort: 7, payload: 'xx', confirmed: false };
+    const shown = { id: 1, resource: 'downlink', state, fPort: 7, payload: 'xx', confirmed: false };
     return { downlink: { ...shown, attempts: 1, fCntDown, updatedAt: 1 } };
   });
   const url = `http://127.0.0.1:${await rim.listen(0, '127.0.0.1')}`;
@@ -145,6 +146,7 @@ test('where a customer’s cloud arbitrator runs a file of keys encrypts for the
     );
   const sent = await send();
   expect(sent.out).toMatch(/sent +7 /);
+  expect(sent.code).toBe(0);
   expect(sent.out + sent.err).not.toContain(APP_S_KEY);
   const cipher = createSessionCipher({ nwkSKey, appSKey: Buffer.from(APP_S_KEY, 'hex') });
   const payload = Buffer.from(cipher.encryptDown(devAddr, 16, Uint8Array.of(0xca, 0xfe))).toString('hex');
@@ -157,5 +159,8 @@ test('where a customer’s cloud arbitrator runs a file of keys encrypts for the
   expect(again.err).toContain('3 counters');
   expect(queued).toHaveLength(1);
   fCntDown = 17;
-  expect((await send()).code).toBe(0);
+  state = 'failed';
+  const failed = await send();
+  expect(failed.out).toMatch(/failed +7 /);
+  expect([failed.code, queued.length]).toEqual([1, 2]);
 });

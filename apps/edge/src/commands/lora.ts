@@ -324,7 +324,7 @@ async function loraDownlinkBy(
   device: string,
   payload: string,
   { port, contract = '', confirmed = false, keys, wait = 0, json = false }: DownlinkFlags,
-): Promise<void> {
+): Promise<number> {
   const holder = await holderOf(config, device, keys);
   try {
     const base = await routesOf(config, contract);
@@ -338,6 +338,7 @@ async function loraDownlinkBy(
     const found = await sendEncrypted(way, { payload, fPort: port, confirmed, waitMs: wait * 1000 });
     if (json) print(JSON.stringify(found));
     else showDownlinks([parseInput(downlinkView, found)]);
+    return found.state === 'failed' ? 1 : 0;
   } finally {
     holder.close();
   }
@@ -355,13 +356,13 @@ function bytesOf(payload: string | undefined): string {
   throw new AntirioError('invalidInput', 'the payload is bytes in hex');
 }
 
-/** Queues a downlink, or without a payload tells what became of the newest ones. */
+/** Queues a downlink, or without a payload tells what became of the newest ones. Gives the exit code: 1 for one that has failed. */
 export async function loraDownlink(
   config: EdgeConfig,
   device: string,
   payload: string | undefined,
   flags: DownlinkFlags,
-): Promise<void> {
+): Promise<number> {
   const { port, confirmed = false, json = false, contract } = flags;
   if (contract !== undefined) return loraDownlinkBy(config, device, bytesOf(payload), flags);
   checkIsOwn(flags);
@@ -379,6 +380,7 @@ export async function loraDownlink(
   const { downlink, downlinks = [] } = parseInput(shape, answer);
   if (json) print(JSON.stringify(downlink ?? downlinks));
   else showDownlinks(downlink === undefined ? downlinks : [downlink]);
+  return 0;
 }
 
 function showDownlinks(found: readonly z.output<typeof downlinkView>[]): void {
