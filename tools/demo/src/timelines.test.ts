@@ -32,3 +32,10 @@ test("a fence's own word is better, but for the first epoch, which changes nothi
   ] as const);
   expect(grantsFrom(notes, fences).map(({ mayActFrom }) => mayActFrom)).toEqual([100, 610, 3_960]);
 });
+
+test('a holder that was killed before its fence was seen may have acted at once', () => {
+  const customer = [note('retaken', 900, { epoch: 3, actAfterMs: 95 })];
+  const seen = (actFrom: number) => new Map([[3, { holder: 'customer', actFrom }]] as const);
+  const first = (actFrom: number) => grantsFrom({ customer, provider: [] }, seen(actFrom))[0]?.mayActFrom;
+  expect([first(1010), first(7500)]).toEqual([1010, 995]);
+});

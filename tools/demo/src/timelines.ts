@@ -165,14 +165,21 @@ const numberIn = (detail: Note['detail'], name: string): number | undefined => {
   return typeof value === 'number' ? value : undefined;
 };
 
+/** Note and fence tell of one opening: who starts again waits for three seconds at least. */
+const AGREE_WITHIN_MS = 1000;
+
 type Fences = ReadonlyMap<number, { readonly holder: Party; readonly actFrom: number }>;
 
 function mayActFrom(holder: Party, epoch: number, note: Note, fences: Fences): number {
   // The contract's first epoch is its customer's, as all was before.
   if (note.milestone === 'ready') return note.monotonic;
   const fence = fences.get(epoch);
-  if (fence?.holder === holder) return fence.actFrom;
-  return note.monotonic + (numberIn(note.detail, 'actAfterMs') ?? 0);
+  const afterMs = numberIn(note.detail, 'actAfterMs');
+  const said = note.monotonic + (afterMs ?? 0);
+  if (fence?.holder !== holder) return said;
+  // A holder that was killed before anybody had seen its fence waits again, and its fence knows of that time alone.
+  const isOfRestart = afterMs !== undefined && fence.actFrom > said + AGREE_WITHIN_MS;
+  return isOfRestart ? said : fence.actFrom;
 }
 
 /** Epochs by the parties' notes; the fence's own word on when acting begins goes before what follows from a note. */
