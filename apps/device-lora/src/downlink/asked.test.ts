@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { createBroker, createLocalBus } from '@antirio/bus';
 import { silentLog, type Bus, type BusHandler } from '@antirio/host';
-import { AntirioError, toHex } from '@antirio/kernel';
+import { AntirioError, fromUtf8, toHex } from '@antirio/kernel';
 import { openStore } from '../database.ts';
 import { holderOf, openBlind, readByMote } from '../holder.fixture.ts';
 import { devAddr, devEui } from '../session.fixture.ts';
@@ -68,6 +69,37 @@ test('what it refuses is said with its code', async () => {
   gate.isShut = true;
   expect(await ask({ want: 'counter' })).toMatchObject({ error: { code: 'locked', message: 'shut' } });
   expect(await ask({ want: 'nothing' })).toEqual({});
+});
+
+test('where no counter is granted others are answered meanwhile', async () => {
+  const broker = createBroker({ secret: new Uint8Array(32), listeners: [] }, silentLog);
+  await broker.start();
+  const bus = createLocalBus(broker, silentLog);
+  const { device, naming } = openBlind(openStore(':memory:'));
+  const answered = Promise.withResolvers<undefined>();
+  const waiting = { ...naming, name: () => answered.promise.then(() => Promise.reject(new Error('none'))) };
+  await openDownlinksAsked({
+    ...{ bus, prefix: '', log: silentLog, devices: [device], naming: waiting, waitOf: () => undefined },
+    checkMaySend: () => undefined,
+  });
+  await bus.subscribe('antirio/downlink/told', (_topic, payload) => {
+    if (fromUtf8(payload) === '{"requestId":"second"}') answered.resolve(undefined);
+  });
+  const ask = (question: object): Promise<void> =>
+    bus.publish('antirio/downlink/asked', JSON.stringify({ devEui, ...question }));
+  const given = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => given.resolve(false), 3000);
+  answered.promise.then(() => given.resolve(true), given.reject);
+  try {
+    await ask({ requestId: 'first', want: 'counter' });
+    await ask({ requestId: 'second', want: 'state', session: '00'.repeat(8), fCntDown: 3 });
+    expect(await given.promise).toBe(true);
+  } finally {
+    clearTimeout(timer);
+    answered.resolve(undefined);
+    await bus.close();
+    await broker.stop();
+  }
 });
 
 test('its own edge encrypts for each counter once, above all that may be used, and not out of the device’s hearing', () => {

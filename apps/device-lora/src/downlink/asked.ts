@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fromHex, fromUtf8, isAntirioError, describeError } from '@antirio/kernel';
-import { parseInput, type Bus, type Log, type Subscription } from '@antirio/host';
+import { parseInput, type Bus, type BusHandler, type Log, type Subscription } from '@antirio/host';
 import { parseDevEui, parseSessionId } from '@antirio/lorawan';
 import { directoryOf } from '../directory.ts';
 import type { DeviceOptions } from '../options.ts';
@@ -23,6 +23,8 @@ const asked = z.discriminatedUnion('want', [
     fCntDown: encryptedSchema.shape.fCntDown,
   }),
 ]);
+/** A counter is waited for, 2 s where none is granted: no other device's questions wait behind it. */
+const AT_ONCE = 16;
 type Asked = z.output<typeof asked>;
 
 export interface DownlinksAskedPorts {
@@ -66,7 +68,7 @@ export async function openDownlinksAsked(ports: DownlinksAskedPorts): Promise<Su
       return { error: { code, message: describeError(error) } };
     }
   };
-  return bus.subscribe(`${prefix}antirio/downlink/asked`, async (_topic, payload) => {
+  const onAsked: BusHandler = async (_topic, payload) => {
     try {
       const question = parseInput(asked, JSON.parse(fromUtf8(payload)));
       const told = { requestId: question.requestId, ...(await answerTo(question)) };
@@ -74,5 +76,6 @@ export async function openDownlinksAsked(ports: DownlinksAskedPorts): Promise<Su
     } catch (error) {
       log.warn({ error: describeError(error) }, 'a question about a downlink is not answered');
     }
-  });
+  };
+  return bus.subscribe(`${prefix}antirio/downlink/asked`, onAsked, { concurrency: AT_ONCE });
 }
