@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { silentLog, systemClock, systemRandom } from '@antirio/host';
 import { parseDataFrame } from '@antirio/lorawan';
 import { openStore } from './database.ts';
-import type { DownCounters } from './downlink/counters.ts';
+import { grantedBy } from './downlink/counters.fixture.ts';
 import { createDesk } from './downlink/desk.ts';
 import { createSender } from './downlink/sender.ts';
 import { createDownlinkStore } from './downlink/store.ts';
@@ -69,18 +69,7 @@ function begin(path: string, life: Life, air: Air) {
   };
   // an arbitrator without a memory: only what was used is not granted again
   const take = (devAddr: string): number => (downlinks.highestUsed(devAddr) ?? -1) + 1;
-  const counters: DownCounters = {
-    next: take,
-    wait: (devAddr) => Promise.resolve(take(devAddr)),
-    prepare: () => undefined,
-    unansweredSince: () => undefined,
-    proved: () => undefined,
-    gap: () => undefined,
-    wantsProof: () => false,
-    discard: () => undefined,
-    clear: () => undefined,
-    close: () => Promise.resolve(),
-  };
+  const counters = grantedBy(take);
   const common = { clock: systemClock, log: silentLog };
   const mac = createMacLayer({ options, store: createMacStore(db), ...common });
   const sender = createSender({

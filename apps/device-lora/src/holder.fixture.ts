@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { silentLog, type Database } from '@antirio/host';
 import { parseDataFrame, type SessionCipher } from '@antirio/lorawan';
-import type { DownCounters } from './downlink/counters.ts';
+import { grantedBy } from './downlink/counters.fixture.ts';
 import { createDesk } from './downlink/desk.ts';
 import { createNaming } from './downlink/naming.ts';
 import type { Outcome } from './downlink/plan.ts';
@@ -43,18 +43,7 @@ export function openBlind(
   const mac = createMacLayer({ options, store: createMacStore(db), clock, log: silentLog });
   // an arbitrator without a memory: only what was used is not granted again
   const take = (): number | undefined => (now.granted ? (store.highestUsed(devAddr) ?? -1) + 1 : undefined);
-  const counters: DownCounters = {
-    next: take,
-    wait: () => Promise.resolve(take()),
-    prepare: () => undefined,
-    unansweredSince: () => undefined,
-    proved: () => undefined,
-    gap: () => undefined,
-    wantsProof: () => false,
-    discard: () => undefined,
-    clear: () => undefined,
-    close: () => Promise.resolve(),
-  };
+  const counters = grantedBy(take);
   const sender = createSender({
     ...{ store, desk, mac, counters, clock, log: silentLog, sendDownlinks: true, answerUplinks: true },
     transmitter: {

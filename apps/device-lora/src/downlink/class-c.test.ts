@@ -7,6 +7,7 @@ import { createMacLayer } from '../mac/mac-layer.ts';
 import { createMacStore } from '../mac/store.ts';
 import { devAddr, devEui, oneDevice, sessionWith } from '../session.fixture.ts';
 import { createClassC, type ClassC } from './class-c.ts';
+import { grantedBy } from './counters.fixture.ts';
 import { createDesk } from './desk.ts';
 import type { Outcome } from './plan.ts';
 import { createReach } from './reach.ts';
@@ -45,18 +46,10 @@ function openScene(db = openStore(':memory:')) {
       },
       close: () => Promise.resolve(),
     },
-    counters: {
-      next: () => (state.next === undefined ? undefined : state.next++),
-      wait: () => Promise.resolve(undefined),
-      prepare: () => undefined,
-      unansweredSince: () => undefined,
-      proved: () => undefined,
-      gap: () => undefined,
-      wantsProof: () => false,
-      discard: () => undefined,
-      clear: () => undefined,
-      close: () => Promise.resolve(),
-    },
+    counters: grantedBy(
+      () => (state.next === undefined ? undefined : state.next++),
+      () => undefined,
+    ),
   });
   opened.push(classC);
   const queue = (confirmed = false, payload = Uint8Array.of(1)): Downlink => {

@@ -87,16 +87,16 @@ export function createDesk(store: DownlinkStore, clock: Pick<Clock, 'now'>): Des
   const isUnsent: Desk['isUnsent'] = ({ id }) => unsent.has(id);
   const isPassed: Desk['isPassed'] = ({ devAddr }, { fcnt }) =>
     fcnt !== undefined && (store.highestMade(devAddr) ?? -1) > fcnt;
+  const wasNeverOnAir = (one: Downlink): boolean => one.bytes === undefined || isUnsent(one);
   const endEncrypted = (downlink: Downlink, why: string): void => {
-    const isOff = downlink.bytes === undefined || isUnsent(downlink);
+    const told = wasNeverOnAir(downlink) ? ENCRYPT_AGAIN : MAYBE_PASSED;
     count('passed');
-    end(downlink, 'failed', `${isOff ? ENCRYPT_AGAIN : MAYBE_PASSED} (${why})`);
+    end(downlink, 'failed', `${told} (${why})`);
   };
   const endPassed: Desk['endPassed'] = (session) => {
-    for (const one of store.open(session.device.devEui)) {
-      const isOff = one.bytes === undefined || isUnsent(one);
-      if (one.isEncrypted && isOff && isPassed(session, one)) endEncrypted(one, 'by another frame');
-    }
+    for (const one of store.open(session.device.devEui))
+      if (one.isEncrypted && wasNeverOnAir(one) && isPassed(session, one))
+        endEncrypted(one, 'by another frame');
   };
   const requeue: Desk['requeue'] = (downlinks, why) => {
     for (const one of downlinks) {

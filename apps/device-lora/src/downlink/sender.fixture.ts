@@ -9,6 +9,7 @@ import { devAddr, devEui, oneDevice, sessionWith } from '../session.fixture.ts';
 import type { Reception, Uplink } from '../uplink/event-up.ts';
 import type { Novelty, Session } from '../uplink/sessions.ts';
 import type { Outcome } from './plan.ts';
+import { grantedBy } from './counters.fixture.ts';
 import { createDesk } from './desk.ts';
 import { createSender } from './sender.ts';
 import { createDownlinkStore, type Downlink, type NewDownlink } from './store.ts';
@@ -94,16 +95,11 @@ export function openScene() {
       onQueued: () => undefined,
       mac,
       counters: {
-        next: () => next,
-        wait: () => Promise.resolve(next === undefined ? undefined : next++),
-        prepare: () => undefined,
-        unansweredSince: () => undefined,
+        ...grantedBy(
+          () => next,
+          () => (next === undefined ? undefined : next++),
+        ),
         proved: (_devAddr, fcnt) => void proofs.push(fcnt),
-        gap: () => undefined,
-        wantsProof: () => false,
-        discard: () => undefined,
-        clear: () => undefined,
-        close: () => Promise.resolve(),
       },
       clock,
       log: silentLog,
