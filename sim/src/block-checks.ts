@@ -1,12 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import {
-  ABOVE_RECORD,
-  SLOTS,
-  isEnded,
-  keepsOnly,
-  type BlockMark,
-  type ContractLife,
-} from '@antirio/service-contract';
+import { ABOVE_RECORD, SLOTS, keepsOnly, type BlockMark } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import { identities } from './identities.ts';
 import type { Emission } from './radio.ts';
@@ -37,10 +30,7 @@ export function watchBlocks(): BlockWatch {
    * whoever was there until the end of its contract, which the customer may not have heard of.
    */
   const othersOf = ({ contracts, ledger }: Watched, edge: EdgeName, has: (name: NodeName) => boolean) => {
-    const isLive = ({ terms }: SimContract): boolean => {
-      const { life } = ledger.read(`contract/${terms.contractId}`) as { life: ContractLife };
-      return !isEnded(life);
-    };
+    const isLive = ({ terms }: SimContract): boolean => !ledger.hasEnded(terms.contractId);
     const live = contracts.filter(isLive);
     const eligible = contracts.filter(({ terms }) => !keepsOnly(terms));
     const asked = eligible.some(isLive) ? eligible.filter(isLive) : live;

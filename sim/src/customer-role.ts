@@ -184,9 +184,9 @@ export function customerRole(links: PartyLinks, options: CustomerOptions): Role 
         );
         return;
       case 'release': {
-        const { epoch, counters } = call.args;
+        const { epoch, counters, bootId } = call.args;
         const { setId } = terms.set;
-        const tx = sign(identities.A, host.dice, { type: 'epoch/release', setId, epoch, counters });
+        const tx = sign(identities.A, host.dice, { type: 'epoch/release', setId, epoch, counters, bootId });
         callCentral(links, call, rooms, (central, reply) => {
           central.transact(tx, reply);
         });

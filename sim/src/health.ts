@@ -11,9 +11,10 @@ import type { PartyHost, Phase } from './party-host.ts';
 import { TAKEOVER_SLA_MS, type EdgeName, type NodeName, type Scenario } from './scenario.ts';
 import type { SimContract, World } from './world.ts';
 
-/** Within so long, four leases and some blocks, whatever happened before: a provider that can collects; somebody acts. */
+/** Within so long, three leases and some blocks, whatever happened before, a provider that can collects. */
 const COLLECTS_WITHIN_MS = 9000;
-const ACTS_WITHIN_MS = 12_000;
+/** Somebody acts: a call of a centre that died may be waited for (5 s), a living customer without a lease is (7 s), and what may be on air. */
+const ACTS_WITHIN_MS = 16_000;
 /** What a provider needs at a stretch to take over, besides: much less than the terms give it. */
 const ABLE_MS = 12_000;
 const LOOK_EVERY_MS = 250;

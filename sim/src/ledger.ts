@@ -7,12 +7,13 @@ import {
   genesisWrites,
   invariantProblems,
   signTx,
+  type ContractRecord,
   type Receipt,
   type SignedTx,
   type Write,
   type payload,
 } from '@antirio/ledger-machine';
-import { TERMS_KIND, type ContractTerms, type LedgerSight } from '@antirio/service-contract';
+import { TERMS_KIND, isEnded, type ContractTerms, type LedgerSight } from '@antirio/service-contract';
 import type { input as Input } from 'zod';
 import type { Dice } from './random.ts';
 import { identities } from './identities.ts';
@@ -38,6 +39,8 @@ export interface SimLedger {
   /** Everything that was ever applied is in it. */
   isWhole(): boolean;
   makeWhole(): void;
+  /** Whether it ever said so, even where it has forgotten it. */
+  hasEnded(contractId: string): boolean;
   submit(tx: SignedTx, wall: number): Receipt;
   read(key: string): unknown;
   balance(of: Identity): number;
@@ -97,6 +100,7 @@ export function createLedger(
   let log: (Written & { readonly stateHash: string })[] = [];
   /** The longest log there ever was: it comes back when the right disk does. */
   let newest = log;
+  const ended = new Set<string>();
   let now = 1;
   const heightOf = (): number => 1 + log.length;
   const hashAt = (height: number): string | undefined =>
@@ -105,6 +109,10 @@ export function createLedger(
     now = Math.max(now, Math.floor(at));
     const applied = machine(state, tx, { now, height: heightOf() + 1 });
     state.apply(applied.writes);
+    for (const { contractId } of contracts) {
+      const contract = state.get(`contract/${contractId}`) as ContractRecord | undefined;
+      if (contract !== undefined && isEnded(contract.life)) ended.add(contractId);
+    }
     log.push({ at: now, writes: applied.writes, stateHash: `${heightOf()}/${tx.signature}` });
     return applied.receipt;
   };
@@ -127,6 +135,7 @@ export function createLedger(
   return {
     submit,
     restore,
+    hasEnded: (contractId) => ended.has(contractId),
     isWhole: () => log.length >= newest.length,
     makeWhole: () => {
       restore(1 + Math.max(log.length, newest.length));

@@ -2,6 +2,7 @@ import {
   centralStep,
   customerStep,
   providerStep,
+  surelyPassed,
   type ContractRecord,
   type CustomerState,
   type PartyEvent,
@@ -23,6 +24,22 @@ function freedAtOnce<S extends Promising>(state: S, event: PartyEvent): S {
   if (event.type !== 'answer' || !event.ok || event.method !== 'record') return state;
   const { epoch, released } = event.value as ContractRecord;
   return released && epoch >= state.promiser.epoch ? unbound(state) : state;
+}
+
+/** From when the grantor says, whatever may come on air by what was promised. */
+function actsWhenTold<S extends Pick<CustomerState | ProviderState, 'acting'>>(
+  before: S,
+  after: S,
+  event: PartyEvent,
+  now: number,
+): S {
+  const { lease } = after.acting;
+  if (lease.epoch === before.acting.lease.epoch || event.type !== 'answer' || !event.ok) return after;
+  const { quietMs, actAfterMs } = event.value as { readonly quietMs?: number; readonly actAfterMs?: number };
+  const told = quietMs ?? actAfterMs;
+  if (told === undefined) return after;
+  const actFrom = Math.min(lease.actFrom, now + surelyPassed(told));
+  return { ...after, acting: { ...after.acting, lease: { ...lease, actFrom } } };
 }
 
 /** The other providers are nobody's business. */
@@ -66,6 +83,20 @@ export const promiseMutants: readonly Mutant[] = [
       ...honestPieces(),
       customerStep: (state, event, context) => customerStep(freedAtOnce(state, event), event, context),
       providerStep: (state, event, context) => providerStep(freedAtOnce(state, event), event, context),
+    }),
+  },
+  {
+    name: 'assumed is acted: what was sent by our promise may still come on air when we begin',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep(state, event, context) {
+        const [next, effects] = customerStep(state, event, context);
+        return [actsWhenTold(state, next, event, context.now), effects];
+      },
+      providerStep(state, event, context) {
+        const [next, effects] = providerStep(state, event, context);
+        return [actsWhenTold(state, next, event, context.now), effects];
+      },
     }),
   },
   {

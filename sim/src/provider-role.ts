@@ -101,8 +101,8 @@ function payloadOf(call: Call, { set }: ContractTerms): Payload | undefined {
       return { type: 'contract/statement', statement, counters };
     }
     case 'release': {
-      const { epoch, counters } = call.args;
-      return { type: 'epoch/release', setId: set.setId, epoch, counters };
+      const { epoch, counters, bootId } = call.args;
+      return { type: 'epoch/release', setId: set.setId, epoch, counters, bootId };
     }
     default:
       return undefined;

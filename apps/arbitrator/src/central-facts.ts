@@ -23,6 +23,7 @@ const setRecord = z.looseObject({
   slots: z.record(z.string(), z.int()),
   takenAt: z.number(),
   released: z.looseObject({ epoch: z.int() }).optional(),
+  letGo: z.object({ epoch: z.int(), bootId: z.string() }).optional(),
 });
 export type SetRecord = z.output<typeof setRecord>;
 
@@ -44,7 +45,8 @@ const termsRecord = z.looseObject({ terms: contractTerms });
 const TERMS_KEPT = 1000;
 
 export function recordOf(set: SetRecord): EpochRecord {
-  return { epoch: set.epoch, holder: set.holder, released: set.released?.epoch === set.epoch };
+  const { epoch, holder, released, letGo } = set;
+  return { epoch, holder, released: released?.epoch === epoch, ...(letGo === undefined ? {} : { letGo }) };
 }
 
 /** What the ledger says, in the words of the central arbitrator's machine. */

@@ -167,8 +167,8 @@ const perform: Perform = {
       request: signDocument(deps.identity, EPOCH_REQUEST_KIND, body),
     });
   },
-  release: ({ ledger, terms }, { epoch, counters }) =>
-    ledger.submit({ type: 'epoch/release', setId: terms.set.setId, epoch, counters }),
+  release: ({ ledger, terms }, { epoch, counters, bootId }) =>
+    ledger.submit({ type: 'epoch/release', setId: terms.set.setId, epoch, counters, bootId }),
   async statement({ ledger, askedBack, terms }, { statement, counters }) {
     const ask = askedBack(statement.epoch);
     if (ask !== undefined) await tellAsked(ledger, terms.contractId, ask);

@@ -176,6 +176,15 @@ function giveBack(context: Context, active: LiveContract, epoch: number) {
   return step(context, active.contract, { step: 'release', epoch });
 }
 
+function released(
+  { letGo: _before, ...set }: SetRecord,
+  tx: PayloadOf<'epoch/release'>,
+  at: number,
+): SetRecord {
+  const { epoch, bootId } = tx;
+  return { ...set, released: { epoch, at }, ...(bootId === undefined ? {} : { letGo: { epoch, bootId } }) };
+}
+
 /** The holder gives its epoch up, with the counters that nobody may use again. */
 export function releaseEpoch(context: Context, tx: PayloadOf<'epoch/release'>): Outcome {
   const { draft, env, by } = context;
@@ -190,7 +199,7 @@ export function releaseEpoch(context: Context, tx: PayloadOf<'epoch/release'>): 
   const returning = active === undefined ? undefined : giveBack(context, active, tx.epoch);
   if (returning !== undefined && 'ok' in returning) return returning;
   draft.put(keys.release(set.id, tx.epoch), { counters: tx.counters, by });
-  draft.put(keys.set(set.id), { ...set, released: { epoch: tx.epoch, at: env.now } });
+  draft.put(keys.set(set.id), released(set, tx, env.now));
   draft.emit('epoch/released', keys.set(set.id), { setId: set.id, epoch: tx.epoch, holder: by });
   return done();
 }

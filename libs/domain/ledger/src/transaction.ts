@@ -178,7 +178,11 @@ export const payload = z.discriminatedUnion('type', [
     customerLeaseEndedAt: time.nullable().default(null),
     evidence: evidence.default({}),
   }),
-  z.strictObject({ type: z.literal('epoch/release'), setId, epoch, counters }),
+  z.strictObject({
+    ...{ type: z.literal('epoch/release'), setId, epoch, counters },
+    /** Of the run of the holder that shut its fence. */
+    bootId: z.string().min(1).max(64).optional(),
+  }),
   z.strictObject({ type: z.literal('contract/statement'), statement: handbackStatement, counters }),
   z.strictObject({
     type: z.literal('contract/rule'),

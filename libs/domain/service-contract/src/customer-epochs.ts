@@ -2,13 +2,14 @@ import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
 import { takeBackAfter } from './full-disk.ts';
 import { enter } from './step.ts';
+import { assume } from './customer-promises.ts';
 import { isWindowOver } from './customer-schedule.ts';
 import { isCalm } from './overload.ts';
 import { PROVIDER_SILENT_MS, guardsAgain, waitsOf } from './customer-yield.ts';
 import { backoffMs } from './flapping.ts';
-import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
+import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
 import type { ContractRecord } from './messages.ts';
-import { actUnder, waitOf } from './party.ts';
+import { waitOf, type Context } from './party.ts';
 import { isBound } from './promiser.ts';
 import { areRoomsThere, areRoomsWell } from './room-senses.ts';
 
@@ -117,28 +118,27 @@ function lastActivation({ record }: CustomerState, known: number): number {
 }
 
 /** Our own take, whose answer was lost, or another contract's of ours: what our provider heard is to be stated. */
-export function onOwnTake(state: CustomerState, record: ContractRecord, now: number): Step | undefined {
+export function onOwnTake(state: CustomerState, record: ContractRecord, context: Context): Step | undefined {
   const { phase, terms } = state;
   const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   if (holder !== terms.customer) return undefined;
   // Our provider had the epoch in between, and has to state what it heard.
   if (phase.at === 'yielded' && record.state === 'RETURNING') return undefined;
-  if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: quietMs }, now);
+  if (phase.at !== 'recovering') return guardsAgain(state, { epoch, actAfterMs: quietMs }, context);
   return epoch > phase.epoch
-    ? retake(state, lastActivation(state, phase.epoch), epoch, quietMs, now)
+    ? retake(state, lastActivation(state, phase.epoch), epoch, quietMs, context)
     : undefined;
 }
 
 /** The contract is over; the set is ours still, under the epoch that the ledger says. */
-export function endWith(state: CustomerState, record: ContractRecord, now: number): Step {
+export function endWith(state: CustomerState, record: ContractRecord, context: Context): Step {
   const { phase, terms } = state;
   const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   const known = phase.epoch ?? epoch;
   const detail = { state: record.state, rekeyed: record.rekeying?.counted };
   if (holder !== terms.customer || epoch <= known)
     return enter(state, { at: 'ended', epoch: known }, 'ended', detail);
-  const acting = actUnder(state.acting, epoch, now + surelyPassed(quietMs));
-  return enter({ ...state, acting, elsewhere: undefined }, { at: 'ended', epoch }, 'ended', detail);
+  return enter(assume(state, epoch, quietMs, context), { at: 'ended', epoch }, 'ended', detail);
 }
 
 /** The contract goes on after what was stated, though we may not have heard the answer to that. */
@@ -147,23 +147,25 @@ function goesOn(phase: CustomerPhase, { epoch, state }: ContractRecord): boolean
 }
 
 /** Who has the epoch, by the ledger's word. */
-export function onHolder(state: CustomerState, record: ContractRecord, now: number): Step {
+export function onHolder(state: CustomerState, record: ContractRecord, context: Context): Step {
   const { phase, terms } = state;
   const { epoch, holder } = record;
-  if (holder !== terms.customer) return onEpoch(state, epoch, holder, now);
+  if (holder !== terms.customer) return onEpoch(state, epoch, holder, context.now);
   if (goesOn(phase, record)) return enter(state, { at: 'guarded', epoch }, 'ready', { epoch });
-  if (phase.at === 'ended' || epoch <= (phase.epoch ?? 0)) return armedWith(state, record, now);
+  if (phase.at === 'ended' || epoch <= (phase.epoch ?? 0)) return armedWith(state, record, context);
   const { activation, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
   // What our own provider heard, and has not stated yet or not all of it.
   if (record.state === 'RETURNING' && activation !== undefined)
-    return retake(state, activation, epoch, quietMs, now);
-  return phase.at === 'arming' ? arm(state, phase, record, now) : follow(state, phase, epoch, quietMs, now);
+    return retake(state, activation, epoch, quietMs, context);
+  return phase.at === 'arming'
+    ? arm(state, phase, record, context)
+    : follow(state, phase, epoch, quietMs, context);
 }
 
 /** No other epoch than the one that we know: only who waits for its provider has something to do about it. */
-function armedWith(state: CustomerState, record: ContractRecord, now: number): Step {
+function armedWith(state: CustomerState, record: ContractRecord, context: Context): Step {
   const { phase } = state;
-  return phase.at === 'arming' ? arm(state, phase, record, now) : [state, []];
+  return phase.at === 'arming' ? arm(state, phase, record, context) : [state, []];
 }
 
 /** We have an epoch again that another of our contracts brought back. */
@@ -172,11 +174,10 @@ function follow(
   phase: Exclude<CustomerPhase, { at: 'arming' }>,
   epoch: number,
   quietMs: number,
-  now: number,
+  context: Context,
 ): Step {
-  const acting = actUnder(state.acting, epoch, now + surelyPassed(quietMs));
   const next: CustomerPhase = phase.at === 'yielding' ? { at: 'guarded', epoch } : { ...phase, epoch };
-  return enter({ ...state, acting, elsewhere: undefined }, next, 'followed', { epoch });
+  return enter(assume(state, epoch, quietMs, context), next, 'followed', { epoch });
 }
 
 const ARMED: ReadonlySet<string> = new Set(['READY', 'READY_EXPOSED', 'DEGRADED']);
@@ -185,13 +186,12 @@ function arm(
   state: CustomerState,
   phase: Extract<CustomerPhase, { at: 'arming' }>,
   { epoch, state: life, quietMs = 0 }: ContractRecord,
-  now: number,
+  context: Context,
 ): Step {
-  const acting =
-    phase.epoch === epoch ? state.acting : actUnder(state.acting, epoch, now + surelyPassed(quietMs));
-  const under = { ...state, acting, elsewhere: undefined };
+  const isKnown = phase.epoch === epoch;
+  const under = isKnown ? { ...state, elsewhere: undefined } : assume(state, epoch, quietMs, context);
   if (ARMED.has(life)) return enter(under, { at: 'guarded', epoch }, 'ready', { epoch });
-  return [{ ...under, phase: phase.epoch === epoch ? phase : { ...phase, epoch } }, []];
+  return [{ ...under, phase: isKnown ? phase : { ...phase, epoch } }, []];
 }
 
 function retake(
@@ -199,23 +199,23 @@ function retake(
   providerEpoch: number,
   epoch: number,
   actAfterMs: number,
-  now: number,
+  context: Context,
 ): Step {
-  const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
-  const detail = { epoch, actAfterMs: waitOf(acting, now) };
+  const next = assume(state, epoch, actAfterMs, context);
+  const detail = { epoch, actAfterMs: waitOf(next.acting, context.now) };
   const phase = { at: 'retaken', epoch, providerEpoch } as const;
-  return enter({ ...state, acting, elsewhere: undefined }, phase, 'retaken', detail);
+  return enter(next, phase, 'retaken', detail);
 }
 
 export function onTaken(
   state: CustomerState,
   value: { readonly epoch: number; readonly actAfterMs: number },
-  now: number,
+  context: Context,
 ): Step {
   const { phase } = state;
   if (phase.at === 'recovering')
-    return retake(state, lastActivation(state, phase.epoch), value.epoch, value.actAfterMs, now);
-  const again = guardsAgain(state, value, now);
+    return retake(state, lastActivation(state, phase.epoch), value.epoch, value.actAfterMs, context);
+  const again = guardsAgain(state, value, context);
   // Whether there is something to be stated under our own contract is for the record to say.
   return again ?? [{ ...state, record: undefined, recordAt: -Infinity }, []];
 }

@@ -2,8 +2,9 @@ import type { EdgeId } from '@antirio/kernel';
 import type { CustomerState, Step } from './customer-state.ts';
 import { standsBy } from './customer-state.ts';
 import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
-import { renew, type Context } from './party.ts';
+import { actUnder, renew, type Context } from './party.ts';
 import {
+  actFrom,
   allHoldStill,
   answerPromise,
   answersFor,
@@ -150,8 +151,8 @@ function onPromiseAsked(state: CustomerState, from: EdgeId, request: LeaseReques
 }
 
 /**
- * What the ledger or the grantor says of an epoch, as far as our own promise lets us hear it: one that is ours is not assumed before the
- * one whom we promised not to act is off the air. Undefined where it is to be heard.
+ * What the ledger or the grantor says of an epoch, as far as our own promise lets us hear it: one that is ours is not assumed while
+ * somebody else may act by that. Undefined where it is to be heard.
  */
 export function notYet(
   state: CustomerState,
@@ -164,18 +165,18 @@ export function notYet(
   return { ...state, promiser: heardOfEpoch(promiser, epoch) };
 }
 
-/** A released epoch frees us of what we promised its holder, and nothing is promised under one before the newest. */
-export function freedBy(state: CustomerState, record: ContractRecord, now: number): CustomerState {
-  const { epoch, released } = record;
-  const over = released ? epoch : statedBefore(state, record);
-  const promiser = over === undefined ? state.promiser : freed(state.promiser, over, now);
-  return { ...state, promiser: heardOfEpoch(promiser, epoch) };
+/** Who has released its epoch frees us of what we promised it, and nothing is promised under one before the newest. */
+export function freedBy(state: CustomerState, { epoch, letGo }: ContractRecord, now: number): CustomerState {
+  return { ...state, promiser: heardOfEpoch(freed(state.promiser, letGo, now), epoch) };
 }
 
-/** Our epoch follows one of our provider's that it has stated: its fence was shut before, though we may not have seen the release. */
-function statedBefore(
-  { terms }: CustomerState,
-  { epoch, holder, handback }: ContractRecord,
-): number | undefined {
-  return holder === terms.customer && handback?.epoch === epoch - 1 ? handback.epoch : undefined;
+/** The epoch is ours: we act under it once everything that was sent under another one is off the air. */
+export function assume(
+  state: CustomerState,
+  epoch: number,
+  quietMs: number,
+  { now, siblings }: Context,
+): CustomerState {
+  const from = actFrom(state.promiser, siblings?.() ?? [], { epoch, quietMs }, now);
+  return { ...state, acting: actUnder(state.acting, epoch, from), elsewhere: undefined };
 }

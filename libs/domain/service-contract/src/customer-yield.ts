@@ -2,10 +2,10 @@ import { notYielding, type CustomerState, type Step } from './customer-state.ts'
 import { takeBackAfter } from './full-disk.ts';
 import { call, chain, enter } from './step.ts';
 import { mayGiveFor } from './activation.ts';
+import { assume } from './customer-promises.ts';
 import { endWindow, isWindowOpen } from './customer-schedule.ts';
-import { surelyPassed } from './lease.ts';
 import type { CallArgs, CallMethod } from './messages.ts';
-import { actUnder, type PartyEvent } from './party.ts';
+import type { Context, PartyEvent } from './party.ts';
 import { areRoomsThere, lostRooms } from './room-senses.ts';
 import { isDrillWord, isPlanned, standsFor, waitsAfter, type SignedWord, type Waits } from './yield-word.ts';
 
@@ -142,14 +142,14 @@ function sealAgain(state: CustomerState, epoch: number, now: number): Step {
 
 /** The release goes to the ledger; where nobody takes the epoch then, the set is ours again. */
 export function whenYielded(state: CustomerState, now: number): Step {
-  const { phase, terms, yielding, record } = state;
+  const { phase, terms, yielding, record, bootId } = state;
   if (phase.at !== 'yielded') return [state, []];
   const { epoch, counters } = phase;
   // what it read before may have been by another word, which it has let go of since
   if (counters === undefined) return chain(sealAgain(state, epoch, now), (one) => sayWord(one, now));
   const { contractId } = terms;
   const given = yielding.released || (record?.epoch === epoch && record.released);
-  const release: CallArgs = { method: 'release', args: { contractId, epoch, counters } };
+  const release: CallArgs = { method: 'release', args: { contractId, epoch, counters, bootId } };
   if (!given) return call(state, terms.central, release, now);
   if (now - yielding.since < UNTAKEN_MS || record?.epoch !== epoch) return [state, []];
   return takeBackAfter(state, epoch, now);
@@ -169,15 +169,13 @@ export function onYieldAnswer(state: CustomerState, method: CallMethod): Step | 
 export function guardsAgain(
   state: CustomerState,
   taken: { readonly epoch: number; readonly actAfterMs: number },
-  now: number,
+  context: Context,
 ): Step | undefined {
   const { phase } = state;
-  if (phase.at !== 'yielded' || taken.epoch <= phase.epoch) return undefined;
-  const acting = actUnder(state.acting, taken.epoch, now + surelyPassed(taken.actAfterMs));
-  const next = { ...yieldFailed(state, now), acting, elsewhere: undefined };
-  return enter(next, { at: 'guarded', epoch: taken.epoch }, 'yieldFailed', {
-    epoch: taken.epoch,
-  });
+  const { epoch, actAfterMs } = taken;
+  if (phase.at !== 'yielded' || epoch <= phase.epoch) return undefined;
+  const next = assume(yieldFailed(state, context.now), epoch, actAfterMs, context);
+  return enter(next, { at: 'guarded', epoch }, 'yieldFailed', { epoch });
 }
 
 /** What is waited for once the provider has the epoch. */

@@ -277,7 +277,7 @@ function onSuccess(state: CustomerState, method: Answer['method'], value: unknow
 
 function onTakeAnswer(state: CustomerState, taken: z.output<typeof takeAnswer>, context: Context): Step {
   const waits = notYet(state, taken, context);
-  return waits === undefined ? onTaken(state, taken, context.now) : [waits, []];
+  return waits === undefined ? onTaken(state, taken, context) : [waits, []];
 }
 
 function onRecord(before: CustomerState, record: ContractRecord, context: Context): Step {
@@ -288,10 +288,10 @@ function onRecord(before: CustomerState, record: ContractRecord, context: Contex
   const lapsedSince = lapsedBy(state, record, now);
   const known: CustomerState = { ...state, record, recordAt: now, lapsedSince, ...clockOf(record, now) };
   const { phase } = state;
-  const own = onOwnTake(known, record, now);
+  const own = onOwnTake(known, record, context);
   if (own !== undefined) return own;
-  if (isOver(record) && phase.at !== 'ended') return endWith(known, record, now);
-  return chain(chain(onHolder(known, record, now), followAgreement), followStatement);
+  if (isOver(record) && phase.at !== 'ended') return endWith(known, record, context);
+  return chain(chain(onHolder(known, record, context), followAgreement), followStatement);
 }
 
 function stated(state: CustomerState, { epoch, statement }: Extract<CustomerPhase, { at: 'stating' }>): Step {

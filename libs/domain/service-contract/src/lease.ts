@@ -1,4 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
+import type { LetGo } from './messages.ts';
 
 /**
  * Leases: the holder of an epoch acts only while the grantor has promised to give no other, or all who could be given it have
@@ -117,6 +118,8 @@ export interface EpochRecord {
   readonly epoch: number;
   readonly holder: EdgeId;
   readonly released: boolean;
+  /** Of the set's epoch that was released last. */
+  readonly letGo?: LetGo | undefined;
 }
 
 /** Whether the grantor, up since `startedAt`, promises the holder of `epoch` to give no other for one lease. */

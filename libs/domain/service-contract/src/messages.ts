@@ -157,7 +157,7 @@ export const callSchemas = {
     beat: shownBeat.optional(),
   }),
   take: z.strictObject({ contractId, expected: count }),
-  release: z.strictObject({ contractId, epoch: count, counters: downCounters }),
+  release: z.strictObject({ contractId, epoch: count, counters: downCounters, bootId: short }),
   statement: z.strictObject({ contractId, statement: handbackStatement, counters: downCounters }),
   record: z.strictObject({ contractId }),
   keys: z.strictObject({ contractId }),
@@ -182,11 +182,17 @@ export type CallArgs = {
 }[CallMethod];
 
 /** Central's answer to `record`: what its ledger says now. */
+/** An epoch that was released, and the run of its holder that shut its fence before. */
+const letGo = z.object({ epoch: count, bootId: short });
+export type LetGo = z.output<typeof letGo>;
+
 export const contractRecord = z.object({
   state: z.string(),
   epoch: count,
   holder: edgeId,
   released: z.boolean(),
+  /** Of the set's epoch that was released last. */
+  letGo: letGo.optional(),
   /** The provider's newest epoch under this contract. */
   activation: count.optional(),
   /** How long ago it was given, ms, by the ledger's time. */

@@ -24,14 +24,16 @@ describe('a provider that has promised not to act', () => {
   };
   const taken = { type: 'answer', method: 'take', ok: true, value: { epoch: 2, actAfterMs: 0 } } as const;
 
-  test('assumes the epoch that it is given only when what it promised is over and off the air', () => {
+  test('assumes the epoch that it is given only when what it promised is over, and acts when that is off the air', () => {
     const pair = gathered();
     pair.run(4000);
     expect(pair.acts()).toBe(true);
     const ends = pair.leaseEnds();
     pair.toProvider(taken);
     expect(pair.provider().phase.at).toBe('reading');
-    const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
+    const own = recorded({
+      ...{ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, quietMs: 0 },
+    });
     pair.toProvider(own);
     expect(pair.provider().phase.at).toBe('reading');
     // and neither takes another one meanwhile nor promises again
@@ -39,25 +41,40 @@ describe('a provider that has promised not to act', () => {
     expect(asked).not.toContain('take');
     pair.run(ends + 20);
     expect(pair.acts()).toBe(false);
-    pair.run(ends + 3500);
+    pair.run(ends + 180);
     pair.toProvider(own);
     expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
+    expect(pair.providerMayAct()).toBe(false);
+    const { actFrom } = pair.provider().acting.lease;
+    expect(actFrom - ends).toBeGreaterThan(3000);
+    expect(actFrom - ends).toBeLessThan(3320);
   });
 
-  test('is free of it where the customer has released its epoch, once what that sent last is off the air', () => {
+  test('is free of it where the run that it promised has released its epoch, and acts once what that sent last is off the air', () => {
     const pair = gathered();
     pair.run(4000);
-    const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
-    pair.toProvider(recorded({ released: true }));
     // a grantor that was asked before it knew of the release counts from the end of its own lease
     pair.toProvider(taken);
     expect(pair.provider().phase.at).toBe('reading');
-    pair.run(7100);
-    pair.toProvider(own);
-    expect(pair.provider().phase.at).toBe('reading');
-    pair.run(7130);
-    pair.toProvider(own);
+    pair.toProvider(recorded({ released: true, letGo: { epoch: 1, bootId: 'boot-a' } }));
+    pair.toProvider(taken);
     expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
+    expect(pair.provider().acting.lease.actFrom).toBeCloseTo(4000 + (3000 * 1.02) / 0.98);
+  });
+
+  test('keeps it where another run of the customer had released its epoch before: who came back with an old disk does not know', () => {
+    for (const letGo of [undefined, { epoch: 1, bootId: 'boot-x' }, { epoch: 0, bootId: 'boot-a' }]) {
+      const pair = gathered();
+      pair.run(4000);
+      pair.toProvider(recorded({ released: true, letGo }));
+      pair.toProvider(taken);
+      expect(pair.provider().phase.at).toBe('reading');
+      expect(pair.acts()).toBe(true);
+      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, letGo });
+      pair.run(pair.leaseEnds() + 180);
+      pair.toProvider(own);
+      expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
+    }
   });
 
   test('shows the grantor the customer’s own word, each once', () => {
@@ -121,7 +138,9 @@ test('whatever the clocks, the delays and the losses: nobody acts under a later 
         link: { delayMs, loses },
         phase: { at: 'reading', from: 7 },
       });
-      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
+      // what another run of the customer released frees nobody of what this one was promised
+      const letGo = { epoch: 1, bootId: 'boot-x' };
+      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, letGo });
       let ends = 0;
       for (let now = 0; now < 22_000; now = pair.now()) {
         isCut = now >= cutAt;

@@ -1,7 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { grantorChallenge, isFresh } from './grantor.ts';
 import { MAX_DOWNLINK_LEAD_MS, promisedUntil, silentUntil, surelyPassed } from './lease.ts';
-import type { LeaseGrant, LeaseRefused, LeaseRequest } from './messages.ts';
+import type { LeaseGrant, LeaseRefused, LeaseRequest, LetGo } from './messages.ts';
 
 /**
  * A party's promise to the holder of its set's epoch: not to act under a later one before its end. Only that is promised: it goes on
@@ -16,6 +16,8 @@ export interface Promiser {
   /** When we promised last, and under which epoch the other acts. */
   readonly promisedAt: number;
   readonly epoch: number;
+  /** Which run of the other asked for it; undefined: nobody since our start, and before it whoever may have. */
+  readonly to: string | undefined;
   /** The newest epoch that we have heard of: nothing is promised under an earlier one. */
   readonly newest: number;
 }
@@ -27,13 +29,17 @@ export function createPromiser(bootId: string, leaseMs: number, now: number): Pr
     until: silentUntil(now, leaseMs),
     promisedAt: -Infinity,
     epoch: 0,
+    to: undefined,
     newest: 0,
   };
 }
 
-/** An epoch that is ours is not assumed yet: under an earlier one something may still come on air, by our own promise. */
+/** When what is sent until then is off the air. */
+const airedBy = (until: number): number => until + surelyPassed(MAX_DOWNLINK_LEAD_MS);
+
+/** Under an earlier epoch something may still come on air, by our own promise. */
 export function isBound({ until }: Promiser, now: number): boolean {
-  return now < until + surelyPassed(MAX_DOWNLINK_LEAD_MS);
+  return now < airedBy(until);
 }
 
 /** A machine of this edge over the same set and in the same role, under another contract, over or not: what it does this edge does. */
@@ -49,17 +55,32 @@ export interface Sibling {
 }
 
 /** One that has promised nothing since its start keeps the silence after that for itself: with a new contract a machine begins anew. */
-const isBoundBy = ({ promiser }: Sibling, now: number): boolean =>
-  promiser.promisedAt > -Infinity && isBound(promiser, now);
+const hasPromised = ({ promiser }: Sibling): boolean => promiser.promisedAt > -Infinity;
 
-/** Whatever machine of this edge has promised. The first epoch of a set follows none. */
+/** Until when somebody else may act by what any machine of this edge has promised. The first epoch of a set follows none. */
+function promisedBy(promiser: Promiser, siblings: readonly Sibling[], epoch: number): number {
+  if (epoch <= 1) return -Infinity;
+  return Math.max(promiser.until, ...siblings.filter(hasPromised).map((one) => one.promiser.until));
+}
+
+/** An epoch that is ours is not assumed while somebody else may act by our promise. */
 export function mustWait(
   promiser: Promiser,
   siblings: readonly Sibling[],
   epoch: number,
   now: number,
 ): boolean {
-  return epoch > 1 && (isBound(promiser, now) || siblings.some((one) => isBoundBy(one, now)));
+  return now < promisedBy(promiser, siblings, epoch);
+}
+
+/** From when we act under an epoch that is assumed now: the grantor's `quietMs` are over, and what was sent by our promise is off the air. */
+export function actFrom(
+  promiser: Promiser,
+  siblings: readonly Sibling[],
+  { epoch, quietMs }: { readonly epoch: number; readonly quietMs: number },
+  now: number,
+): number {
+  return Math.max(now + surelyPassed(quietMs), airedBy(promisedBy(promiser, siblings, epoch)));
 }
 
 /** Whether none of them acts, or could know of its right to act, under a later epoch than the one to be promised for. */
@@ -81,11 +102,13 @@ export function heardOfEpoch(promiser: Promiser, epoch: number): Promiser {
 }
 
 /**
- * The holder has shut its fence and released its epoch, as the ledger says: nobody acts by our promise any more. What it sent last may
- * still wait in a gateway, and a grantor that has not heard of it for long, and was asked before the release came, does not wait for that.
+ * Whom we promised has shut its fence and released its epoch, as the ledger says: nobody acts by our promise any more. Only that very run
+ * of it frees us: one that has come back with an old disk knows nothing of the release, and what it was promised stands. What was
+ * sent last may still wait in a gateway, and a grantor that has not heard of it for long does not wait for that.
  */
-export function freed(promiser: Promiser, epoch: number, now: number): Promiser {
-  return epoch < promiser.epoch ? promiser : { ...promiser, until: Math.min(promiser.until, now) };
+export function freed(promiser: Promiser, letGo: LetGo | undefined, now: number): Promiser {
+  const isOver = letGo !== undefined && letGo.epoch >= promiser.epoch && letGo.bootId === promiser.to;
+  return isOver ? { ...promiser, until: Math.min(promiser.until, now) } : promiser;
 }
 
 export interface PromiseFacts {
@@ -123,6 +146,6 @@ export function answerPromise(
   if (!facts.proven || !isFresh(promiser, request.challenge, leaseMs, now))
     return [promiser, { kind: 'stale', body: { ...answer, reason: 'stale', current: epoch, holder: from } }];
   const until = Math.max(promiser.until, promisedUntil(now, leaseMs));
-  const bound = { ...promiser, until, promisedAt: now, epoch: Math.max(promiser.epoch, epoch) };
+  const bound = { ...promiser, until, promisedAt: now, epoch: Math.max(promiser.epoch, epoch), to: bootId };
   return [bound, { kind: 'promised', body: { ...answer, leaseMs, blocks: [], parties: [...parties] } }];
 }

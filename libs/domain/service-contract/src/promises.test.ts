@@ -143,7 +143,7 @@ describe('of two live contracts of one pair over one set', () => {
     expect(promises({ isSilent: true, acted: 3 })).toBe(false);
   });
 
-  test('a promise of one binds the other: it assumes no epoch before it is over and off the air', () => {
+  test('a promise of one binds the other: it assumes no epoch before it is over, and acts when that is off the air', () => {
     const pair = createPair({ phase: { at: 'reading', from: 7 } });
     pair.toProvider(recorded({}));
     const { promiser } = sibling({});
@@ -151,12 +151,13 @@ describe('of two live contracts of one pair over one set', () => {
     const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2 });
     pair.toProvider({ type: 'answer', method: 'take', ok: true, value: { epoch: 2, actAfterMs: 0 } });
     pair.toProvider(own);
-    pair.run(8100);
+    pair.run(4980);
     pair.toProvider(own);
     expect(pair.provider().phase.at).toBe('reading');
-    pair.run(8140);
+    pair.run(5020);
     pair.toProvider(own);
     expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
+    expect(pair.provider().acting.lease.actFrom).toBeGreaterThanOrEqual(5000 + (3000 * 1.02) / 0.98);
   });
 
   test('the customer answers with one of its machines, and none of them takes its epoch back meanwhile', () => {
@@ -192,14 +193,16 @@ describe('of two live contracts of one pair over one set', () => {
       ...theirs,
       promiser: { ...sibling({}).promiser, promisedAt: 0, until: 900, epoch: 2 },
     });
-    const back = recorded({ epoch: 3 });
-    const stepped = (now: number, siblings: readonly Sibling[]): unknown => {
+    const back = recorded({ epoch: 3, quietMs: 0 });
+    const stepped = (now: number, siblings: readonly Sibling[]): readonly [string, number] => {
       const customer = createCustomer(terms, { at: 'recovering', epoch: 2 }, 'boot-a', -20_000);
-      return customerStep(customer, back, { now, wall: 0, random: () => 0.5, siblings: () => siblings })[0]
-        .phase.at;
+      const context = { now, wall: 0, random: () => 0.5, siblings: () => siblings };
+      const [{ phase, acting }] = customerStep(customer, back, context);
+      return [phase.at, Math.floor(Math.max(now, acting.lease.actFrom))];
     };
-    expect(stepped(0, [])).toBe('retaken');
-    expect(stepped(4000, [bound])).toBe('recovering');
-    expect(stepped(4030, [bound])).toBe('retaken');
+    expect(stepped(0, [])).toEqual(['retaken', 0]);
+    expect(stepped(880, [bound])[0]).toBe('recovering');
+    expect(stepped(920, [bound])).toEqual(['retaken', 4022]);
+    expect(stepped(4030, [bound])).toEqual(['retaken', 4030]);
   });
 });

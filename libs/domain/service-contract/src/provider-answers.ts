@@ -4,11 +4,11 @@ import { onHearingTold } from './degraded.ts';
 import { heardOtherwise } from './detector.ts';
 import { isDisputed } from './dispute.ts';
 import { openingRecorded, shareRefused, shareReleased } from './gathering.ts';
-import { MAX_DOWNLINK_LEAD_MS, surelyPassed } from './lease.ts';
+import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
 import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
 import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
-import { heardOfEpoch, mustWait } from './promiser.ts';
+import { actFrom, heardOfEpoch, mustWait } from './promiser.ts';
 import { heardRecord } from './provider-promises.ts';
 import { stillGives, wordOf } from './provider-yield.ts';
 import { isRekeying } from './rekey-wait.ts';
@@ -133,12 +133,15 @@ function serve(
   from: number,
   epoch: number,
   actAfterMs: number,
-  { now, siblings }: Context,
+  { now, siblings: others }: Context,
 ): Step {
-  // Whoever acts by our promise is off the air first.
-  if (mustWait(state.promiser, siblings?.() ?? [], epoch, now))
-    return [{ ...state, promiser: heardOfEpoch(state.promiser, epoch) }, []];
-  const acting = actUnder(state.acting, epoch, now + surelyPassed(actAfterMs));
+  const { promiser } = state;
+  const siblings = others?.() ?? [];
+  // Nobody else acts by our promise any more.
+  if (mustWait(promiser, siblings, epoch, now))
+    return [{ ...state, promiser: heardOfEpoch(promiser, epoch) }, []];
+  const acts = actFrom(promiser, siblings, { epoch, quietMs: actAfterMs }, now);
+  const acting = actUnder(state.acting, epoch, acts);
   const detail = { epoch, actAfterMs: waitOf(acting, now) };
   return enter({ ...state, acting }, { at: 'active', from, epoch }, 'activated', detail);
 }

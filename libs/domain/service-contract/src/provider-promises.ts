@@ -180,15 +180,15 @@ function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseReques
   return [promised, [{ ...to, datagram: { kind: 'leaseGrant', body: answer.body } }]];
 }
 
-/** The grantor has another challenge for us, and what was released binds nobody. */
+/** The grantor has another challenge for us, and whom we promised may have let go. */
 export function heardRecord(state: ProviderState, record: ContractRecord, now: number): ProviderState {
-  const { challenge, epoch, released } = record;
+  const { challenge, epoch, letGo } = record;
   const { shown, promiser } = state;
   const heard =
     challenge === undefined || challenge === shown.heard[0]
       ? shown.heard
       : [challenge, ...shown.heard].slice(0, HEARD_KEPT);
-  const known = heardOfEpoch(released ? freed(promiser, epoch, now) : promiser, epoch);
+  const known = heardOfEpoch(freed(promiser, letGo, now), epoch);
   return { ...state, shown: { ...shown, heard }, promiser: known, lastRecord: record };
 }
 

@@ -179,13 +179,13 @@ const byPhase: { readonly [P in ProviderPhase['at']]: PhaseTick } = {
     return [{ ...again[0], rimAskedAt: now }, [{ type: 'sealOff', from: phase.from, epoch: phase.epoch }]];
   },
   released(state, { now }) {
-    const { phase, terms } = state;
+    const { phase, terms, bootId } = state;
     if (phase.at !== 'released') return [state, []];
     const { epoch, counters } = phase;
     return call(
       state,
       state.terms.central,
-      { method: 'release', args: { contractId: terms.contractId, epoch, counters } },
+      { method: 'release', args: { contractId: terms.contractId, epoch, counters, bootId } },
       now,
     );
   },
