@@ -1,4 +1,4 @@
-import { activationTerms } from '@antirio/service-contract';
+import { activationTerms, mayOweStatement } from '@antirio/service-contract';
 import type { Judge } from './checks.ts';
 import type { Engine } from './engine.ts';
 import { seal } from './frames.ts';
@@ -137,9 +137,6 @@ export function watchFlood({ motes, sent }: Motes, flood: Flood): FloodWatch {
   };
 }
 
-/** In these nothing is about to be stated. */
-const RESTS: ReadonlySet<string> = new Set(['arming', 'guarded', 'preparing', 'ready', 'ended']);
-
 interface FloodedEdge extends Pick<RingLimits, 'acknowledged'> {
   readonly name: NodeName;
   readonly trace: Trace;
@@ -156,7 +153,7 @@ export function floodedRing(
   const { devAddrs, shareBytes } = flood;
   return limitedRing(open, pieces, {
     ...{ devAddrs, shareBytes, acknowledged },
-    isHeld: () => parties().some((party) => !RESTS.has(party.phase().at)),
+    isHeld: () => parties().some((party) => mayOweStatement(party.phase())),
     onDropped: (drop) => {
       trace.note(name, 'drops', () => `${drop.why} ${drop.frame.bytes}`, 'fine');
       flood.dropped(name, drop);

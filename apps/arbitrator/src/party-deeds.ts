@@ -2,9 +2,7 @@ import { describeError, signDocument, type Clock, type Identity } from '@antirio
 import type { Log } from '@antirio/host';
 import {
   ACTS_KIND,
-  isDisputed,
   mayGoUnwritten,
-  type ContractRecord,
   type ContractTerms,
   type CustomerPhase,
   type Datagram,
@@ -59,19 +57,6 @@ export function kept(
     log.warn({ phase: phase?.at, error: describeError(error) }, 'the disk took nothing of it');
     return false;
   }
-}
-
-const OWES_NONE: ReadonlySet<string> = new Set(['preparing', 'arming', 'ready', 'guarded', 'ended']);
-const UNAGREED: ReadonlySet<string> = new Set(['ACTIVE', 'RETURNING']);
-
-/** Whether a statement is still to be made of what the rings hold, or to be made again where the two differ. */
-export function owesStatement(
-  { at }: CustomerPhase | ProviderPhase,
-  record: Pick<ContractRecord, 'state' | 'dispute'> | undefined,
-): boolean {
-  if (OWES_NONE.has(at)) return false;
-  if (at !== 'stated' || record === undefined) return true;
-  return UNAGREED.has(record.state) || isDisputed(record);
 }
 
 type Phase = CustomerPhase | ProviderPhase;

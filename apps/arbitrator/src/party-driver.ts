@@ -4,6 +4,7 @@ import {
   deedsOf,
   followsNewRules,
   keepsOnly,
+  owesStatement,
   type ContractRecord,
   type ContractTerms,
   type Datagram,
@@ -37,7 +38,6 @@ import {
   noteNow,
   oneAtATime,
   oncePerPhase,
-  owesStatement,
   promiseSigner,
 } from './party-deeds.ts';
 import { ROLLED_BACK, performCall, type CallDependencies } from './party-calls.ts';

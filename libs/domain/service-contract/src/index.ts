@@ -37,6 +37,7 @@ export * from './joined-addresses.ts';
 export * from './life.ts';
 export { activeLeftMs, activeUntil, hasServedOut } from './max-active.ts';
 export * from './statement.ts';
+export { mayOweStatement, owesStatement } from './owed-statement.ts';
 export * from './volumes.ts';
 export * from './volume-snapshot.ts';
 export * from './detector.ts';
