@@ -3,14 +3,15 @@ import { invariantProblems } from './invariants.ts';
 import {
   ada,
   askFor,
+  balances,
   ben,
   bidFor,
   central,
   cleo,
   contractOf,
-  createTestLedger,
   makeTerms,
   ready,
+  readyLedger,
   register,
   ringRootOf,
   statement,
@@ -20,18 +21,6 @@ import {
 } from './machine.fixture.ts';
 import { keys } from './records.ts';
 import type { ContractTerms } from '@antirio/service-contract';
-
-const balances = (ledger: TestLedger): number[] =>
-  [ada, ben].map((edge) => (ledger.state.get(keys.account(edge.edgeId)) as { balance: number }).balance);
-
-function readyLedger(terms: ContractTerms): TestLedger {
-  const ledger = createTestLedger();
-  register(ledger, ada, ben);
-  expect(ledger.send(central, validation(terms, ada, ben)).ok).toBe(true);
-  ledger.now += 1000;
-  expect(ledger.send(ben, ready(terms)).ok).toBe(true);
-  return ledger;
-}
 
 /** From READY over a takeover under `epoch` to the customer's own epoch after it; nothing is stated yet. */
 function takeover(ledger: TestLedger, terms: ContractTerms, epoch: number): void {
