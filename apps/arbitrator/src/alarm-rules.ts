@@ -1,6 +1,7 @@
 import {
   gapOf,
   gapState,
+  isOver,
   keepsOnly,
   type ContractTerms,
   type Drill,
@@ -191,6 +192,8 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
   },
   exposed({ ledger, phase, terms }) {
     if (ledger === undefined || phase === 'ended') return undefined;
+    // The end itself counts as an exposure, on the ledger: nobody has opened anything, and the machine will have heard of it in a moment.
+    if (isOver(ledger)) return undefined;
     const opened = ledger.exposed || ledger.state === 'READY_EXPOSED';
     if (!opened) return undefined;
     return terms.rootKeys === true

@@ -66,6 +66,11 @@ test.each(cases)('%s is found', (name, facts) => {
   expect(namesOf(facts)).toContain(name);
 });
 
+test('that the end of a contract counts as an exposure of its keys is no news of an opening', () => {
+  for (const state of ['EXPIRED', 'CANCELLED', 'SETTLED'])
+    expect(namesOf(withContract({ ledger: { ...ledger, state, exposed: true } }))).toEqual([]);
+});
+
 test('who only keeps frames is no provider that stands by, and the alarm says so', () => {
   const kept = { ...well, terms: { ...terms, confidentiality: 'relay', disputeS: 60 } as ContractTerms };
   const [found] = findTroubles({ ...edge, contracts: [kept] });

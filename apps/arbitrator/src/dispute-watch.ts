@@ -129,8 +129,9 @@ export async function settleDisputes(watch: DisputeWatch): Promise<void> {
     if (payload === undefined) continue;
     try {
       await watch.submit(`${payload.type} ${id}`, payload);
-      const level = payload.type === 'contract/expire' ? 'info' : 'warn';
-      watch.log[level]({ contract: id, by: payload.type }, 'a contract that could not end by itself is over');
+      if (payload.type === 'contract/expire') watch.log.info({ contract: id }, 'a contract has expired');
+      else
+        watch.log.warn({ contract: id, by: payload.type }, 'a contract that could not end by itself is over');
     } catch (error) {
       // our clock and the ledger's differ, or it knows more by now
       watch.log.debug({ contract: id, error: describeError(error) }, 'the ledger does not end it yet');
