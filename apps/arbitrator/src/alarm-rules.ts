@@ -48,7 +48,7 @@ export interface ContractFacts {
   readonly phase: string;
   /** Whether the machine would open the fence now. */
   readonly mayAct: boolean;
-  /** How long that has been so. */
+  /** For how long it has been to act, and could not. */
   readonly cannotActForMs: number;
   readonly held: boolean;
   /** What the ledger says; undefined where it was not reached. */
@@ -132,6 +132,9 @@ const guarding: ReadonlySet<string> = new Set([
 ]);
 const acting: ReadonlySet<string> = new Set(['guarded', 'yielding', 'active', 'retaken']);
 
+/** Whether who is in this phase is to act; whoever stands by lacks nothing. */
+export const isToAct = (phase: string): boolean => acting.has(phase);
+
 function notForwarded({ forwarding }: ContractFacts): string | undefined {
   if (forwarding === undefined) return undefined;
   const { state, lost } = forwarding;
@@ -148,9 +151,11 @@ function endingWhileActive({ phase, terms, activeLeftMs }: ContractFacts, now: n
     return `the provider has served for ${maxActiveS} s and acts no more: nobody does until the customer takes its sensors back`;
   if (activeLeftMs !== undefined && activeLeftMs < Math.min(NEAR_END_MS, maxActiveS * 250))
     return `the provider acts for ${Math.ceil(activeLeftMs / 1000)} s more, then nobody does (maxActiveS)`;
-  return active.has(phase) && expiresAt - now < NEAR_END_MS
-    ? `the contract ends at ${new Date(expiresAt).toISOString()} while the provider serves`
-    : undefined;
+  if (!active.has(phase) || expiresAt - now >= NEAR_END_MS) return undefined;
+  const at = new Date(expiresAt).toISOString();
+  return expiresAt > now
+    ? `the contract ends at ${at}: the provider goes on serving, and after the return nobody stands by under it`
+    : `the contract would have ended at ${at}: the provider goes on serving, and the contract is over with the return`;
 }
 
 /** Of a full drill that came to nothing by nobody's wish: the provider may not be able to take over. */
@@ -219,7 +224,7 @@ const contractRules: { readonly [N in AlarmName]?: Rule } = {
   leaseLost: ({ phase, mayAct, cannotActForMs, collides }) => {
     if (collides !== undefined && phase !== 'ended')
       return `another set at this edge has the DevAddr ${collides}: nothing goes to this set’s sensor that has it too`;
-    return acting.has(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
+    return isToAct(phase) && !mayAct && cannotActForMs > LEASE_PATIENCE_MS
       ? `no lease for ${Math.round(cannotActForMs / 1000)} s: nothing of ours goes on air`
       : undefined;
   },

@@ -99,6 +99,15 @@ test('the alarm of two frames under one counter names device and identity', () =
   expect(theirs?.detail).toContain(`(${devEui}, counter 17)`);
 });
 
+test('a contract whose time is over while its provider serves is not said to end then', () => {
+  const detailAt = (now: number): string | undefined =>
+    findTroubles({ ...withContract({ role: 'provider', phase: 'active' }), now }).find(
+      ({ name }) => name === 'endingWhileActive',
+    )?.detail;
+  expect(detailAt(terms.expiresAt - 1000)).toContain('ends at');
+  expect(detailAt(terms.expiresAt + 1000)).toContain('would have ended at');
+});
+
 test('a provider whose customer may still claim for the outage takes over as before', () => {
   const state = { ...ledger, state: 'HANDED_BACK', claimable: true };
   expect(namesOf(withContract({ phase: 'stated', ledger: state }))).toEqual([]);

@@ -7,32 +7,36 @@ import { nightFacts } from './night-facts.ts';
 
 type Ports = Parameters<typeof nightFacts>[0];
 
-async function troubles(
-  ledger: Readonly<Record<string, unknown>>,
-  silentMs: number,
-  unsealed: readonly object[] = [],
-  looks = 1,
-  told: object = {},
-  deviceLora?: HttpPeer,
-): Promise<string[]> {
-  const driver = {
-    terms: {
-      ...{ contractId: 'C', set: { setId: 'S' }, expiresAt: 100_000_000 },
-      downlinkDrills: { degradedBelow: 0 },
-    } as ContractTerms,
-    role: 'customer',
-    phase: () => ({ at: 'guarded', epoch: 1 }),
-    desires: () => ({ fence: { state: 'shut' } }),
-    seen: { providerSilentMs: () => silentMs, onPromises: () => [] },
-    activeLeftMs: () => undefined,
-    record: () => undefined,
-  };
+const customer = {
+  terms: {
+    ...{ contractId: 'C', set: { setId: 'S' }, expiresAt: 100_000_000 },
+    downlinkDrills: { degradedBelow: 0 },
+  } as ContractTerms,
+  role: 'customer',
+  phase: () => ({ at: 'guarded', epoch: 1 }),
+  desires: () => ({ fence: { state: 'shut' } }),
+  seen: { onPromises: () => [] },
+  activeLeftMs: () => undefined,
+  record: () => undefined,
+};
+
+interface Sight {
+  readonly driver: object;
+  readonly ledger?: Readonly<Record<string, unknown>>;
+  readonly unsealed?: readonly object[];
+  readonly told?: object;
+  readonly deviceLora?: HttpPeer | undefined;
+  readonly monotonic?: () => number;
+}
+
+function factsAt(sight: Sight): ReturnType<typeof nightFacts> {
+  const { driver, ledger = {}, unsealed = [], told = {}, deviceLora, monotonic = () => 0 } = sight;
   const json = () => ({ rings: [], ...told });
   const bridge = {
     call: () => Promise.resolve({ status: 200, headers: {}, body: utf8('{'), json }),
   } as unknown as HttpPeer;
-  const facts = nightFacts({
-    clock: { now: () => 0, monotonic: () => 0 },
+  return nightFacts({
+    clock: { now: () => 0, monotonic },
     contracts: {
       drivers: new Map([['C', driver]]),
       sealing: () => ({ unsealed }),
@@ -47,6 +51,18 @@ async function troubles(
     ...{ coreData: undefined, orchestrator: undefined, deviceLora },
     protects: true,
   } as unknown as Ports);
+}
+
+async function troubles(
+  ledger: Readonly<Record<string, unknown>>,
+  silentMs: number,
+  unsealed: readonly object[] = [],
+  looks = 1,
+  told: object = {},
+  deviceLora?: HttpPeer,
+): Promise<string[]> {
+  const driver = { ...customer, seen: { ...customer.seen, providerSilentMs: () => silentMs } };
+  const facts = factsAt({ driver, ledger, unsealed, told, deviceLora });
   for (let look = 1; look < looks; look++) await facts.gather();
   return findTroubles(await facts.gather()).map(({ name }) => name);
 }
@@ -59,6 +75,22 @@ test('keys are exposed until newer ones are in use, by the ledger', async () => 
   const renewed = { version: 2, state: 'unconfirmed' };
   expect(await troubles({ 'contract/C': contract, 'keys/C': renewed }, 0)).toEqual([]);
   expect(await troubles({ 'contract/C': { ...contract, openings: 0 } }, 0)).toEqual([]);
+});
+
+test('the time in which a provider stood by is none in which it lacked a lease', async () => {
+  let now = 0;
+  let phase = 'ready';
+  const driver = { ...customer, role: 'provider', phase: () => ({ at: phase }) };
+  const facts = factsAt({ driver, monotonic: () => now });
+  const look = async (at: number): Promise<string[]> => {
+    now = at;
+    return findTroubles(await facts.gather()).map(({ name }) => name);
+  };
+  await look(0);
+  await look(3_600_000);
+  phase = 'active';
+  expect(await look(3_602_000)).not.toContain('leaseLost');
+  expect(await look(3_625_000)).toContain('leaseLost');
 });
 
 test('a provider that has gone is none, whatever the ledger says of it', async () => {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { callJson, parseInput, type HttpPeer } from '@antirio/host';
 import type { Clock } from '@antirio/kernel';
 import { ringLives } from './ring-lives.ts';
-import type { ContractFacts, EdgeFacts, ForwardingFacts } from './alarm-rules.ts';
+import { isToAct, type ContractFacts, type EdgeFacts, type ForwardingFacts } from './alarm-rules.ts';
 import type { Contracts } from './contracts.ts';
 import type { CounterGaps } from './counter-gaps.ts';
 import type { ContractStore } from './contract-store.ts';
@@ -131,21 +131,28 @@ export function nightFacts(ports: {
       return undefined;
     }
   };
+  /** For how long a contract has been to act, and could not. */
+  const lackedFor = (contractId: string, lacks: boolean): number => {
+    const now = clock.monotonic();
+    const since = lacks ? (actedAt.get(contractId) ?? now) : now;
+    actedAt.set(contractId, since);
+    return now - since;
+  };
   const factsOf = async (driver: PartyDriver, dropped: number): Promise<ContractFacts> => {
     const { terms, role } = driver;
     const { contractId } = terms;
     const now = clock.monotonic();
     const { fence } = driver.desires();
     const mayAct = fence.state === 'open' && now >= fence.actFrom;
-    if (mayAct || !actedAt.has(contractId)) actedAt.set(contractId, now);
-    const cannotActForMs = now - (actedAt.get(contractId) ?? now);
+    const phase = driver.phase().at;
+    const cannotActForMs = lackedFor(contractId, isToAct(phase) && !mayAct);
     const held = holdOf(store, contractId) !== undefined;
     const providerSilentMs = driver.seen.providerSilentMs?.();
     const activeLeftMs = driver.activeLeftMs();
     const known = {
       terms,
       role,
-      phase: driver.phase().at,
+      phase,
       mayAct,
       cannotActForMs,
       held,
