@@ -59,6 +59,14 @@ test('who stands in for a device’s edge names a counter, takes what was encryp
   expect(readByMote(scene.onAir)).toEqual(['open']);
 });
 
+test('who has just taken over names a counter before its device was heard again', async () => {
+  const { ask, hear, naming, device } = await openScene();
+  // as it stood by
+  await hear({ tenure: '' });
+  await expect(naming.name(device, undefined)).rejects.toMatchObject({ code: 'conflict' });
+  expect(await ask({ want: 'counter', key: 'k' })).toMatchObject({ counter: { devEui, fCntDown: 0 } });
+});
+
 test('what it refuses is said with its code', async () => {
   const { ask, gate } = await openScene();
   const unnamed = { session: '00'.repeat(8), fCntDown: 3, payload: '0a', fPort: 5, confirmed: false };

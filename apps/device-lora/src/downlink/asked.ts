@@ -50,7 +50,8 @@ export async function openDownlinksAsked(ports: DownlinksAskedPorts): Promise<Su
       return show(device, naming.find(device, parseSessionId(session), fCntDown));
     }
     checkMaySend(device, true);
-    if (question.want === 'counter') return { counter: await naming.name(device, question.key) };
+    // the arbitrator asks for a contract that is active here only
+    if (question.want === 'counter') return { counter: await naming.name(device, question.key, true) };
     const { session, payload, ...rest } = question.downlink;
     const downlink = { ...rest, session: parseSessionId(session), payload: fromHex(payload) };
     return show(device, naming.queue(device, downlink));

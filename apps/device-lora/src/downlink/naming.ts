@@ -39,9 +39,10 @@ export interface EncryptedDownlink {
 export interface Naming {
   /**
    * Names a counter, durably used when it is told. `requestId`: the same one again gives the same counter, for an answer that was lost.
+   * `isServed`: who asks knows that this edge holds the device's epoch now; what its newest uplink told may be of hours before.
    * @throws AntirioError conflict | unavailable | busy
    */
-  name(device: DeviceOptions, requestId: string | undefined): Promise<NamedCounter>;
+  name(device: DeviceOptions, requestId: string | undefined, isServed?: boolean): Promise<NamedCounter>;
   /**
    * Queues; the same once more is the same downlink.
    * @throws AntirioError gone where it has to be encrypted for another counter; conflict where another payload has it; as the sender's.
@@ -88,8 +89,8 @@ export function createNaming(ports: NamingPorts): Naming {
     if (session === undefined) throw new AntirioError('unavailable', `${name} has no session here`);
     return session;
   };
-  const checkTurn = ({ device: { devEui, name }, devAddr }: Session): void => {
-    if (elsewhere.has(devEui))
+  const checkTurn = ({ device: { devEui, name }, devAddr }: Session, isServed: boolean): void => {
+    if (!isServed && elsewhere.has(devEui))
       throw new AntirioError('conflict', `this edge may not act for ${name} now: ask the one that serves it`);
     const gap = counters.gap(devAddr);
     if (gap !== undefined && gapState(gap) === 'exhausted')
@@ -104,10 +105,14 @@ export function createNaming(ports: NamingPorts): Naming {
     const maxPayload = eu868.maxPayload(rx2);
     return { devEui: device.devEui, devAddr, session: id, fCntDown, maxPayload, expiresAt };
   };
-  const nameNow = async (device: DeviceOptions, requestId: string | undefined): Promise<NamedCounter> => {
+  const nameNow = async (
+    device: DeviceOptions,
+    requestId: string | undefined,
+    isServed: boolean,
+  ): Promise<NamedCounter> => {
     const session = sessionOf(device);
     const { devAddr, id } = session;
-    checkTurn(session);
+    checkTurn(session, isServed);
     const { devEui, name } = device;
     const named = store.named(devEui, clock.now());
     const before = named.find((one) => one.session === id && one.requestId === requestId);
@@ -133,11 +138,11 @@ export function createNaming(ports: NamingPorts): Naming {
       .find((one) => one.isEncrypted && one.session === session && one.fcnt === fCntDown);
   return {
     find,
-    name(device, requestId) {
+    name(device, requestId, isServed = false) {
       const { devEui } = device;
       const turn = (turns.get(devEui) ?? Promise.resolve())
         .catch(() => undefined)
-        .then(() => nameNow(device, requestId));
+        .then(() => nameNow(device, requestId, isServed));
       turns.set(devEui, turn);
       const done = (): void => {
         if (turns.get(devEui) === turn) turns.delete(devEui);
