@@ -211,6 +211,8 @@ export function createCustomerFollow(ports: CustomerFollowPorts): CustomerFollow
     async look() {
       if (customers.length === 0) return;
       left = 0;
+      // from now on: who is first asked for once an edge is silent may find a newest block that is as old as that silence
+      timeNow(await ledger.time());
       for (const edge of customers) appointments.set(edge, await ledger.fetch(keys.speaker(edge)));
       for (const [, value] of await ledger.entries('contract/')) {
         const contract = value as ContractRecord;

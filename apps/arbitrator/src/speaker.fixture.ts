@@ -68,6 +68,8 @@ interface Opened {
 export class SpeakerScene {
   now = START;
   height = 0;
+  /** When the newest block was made: the ledger's time, which stands still while nobody submits anything. */
+  blockAt = START;
   /** The customer's edge cannot be reached, or reaches nobody. */
   isCut = false;
   readonly clock = { now: () => this.now, monotonic: () => this.now - START };
@@ -110,6 +112,7 @@ export class SpeakerScene {
   async #open(): Promise<void> {
     const folder = mkdtempSync(join(tmpdir(), 'antirio-speaker-'));
     [this.now, this.height, this.isCut, this.#reports] = [START, 0, false, undefined];
+    this.blockAt = START;
     const state = new MemoryState();
     this.#opened = { folder, state, store: openContractStore(join(folder, 'contracts.db')) };
     const balances = { [customer.edgeId]: 1000, [provider.edgeId]: 1000 };
@@ -133,6 +136,7 @@ export class SpeakerScene {
     const submit = async (request: Request) => {
       this.height += 1;
       const { now, height } = this;
+      this.blockAt = now;
       const applied = apply(state, signTx(identity, systemRandom, height + 10, request), { now, height });
       state.apply(applied.writes);
       const { receipt } = applied;
@@ -144,7 +148,7 @@ export class SpeakerScene {
       read: async (key: string) => state.get(key),
       fetch: async (key: string) => state.get(key),
       entries: async (prefix: string) => [...state.range(prefix)],
-      time: async () => this.now,
+      time: async () => this.blockAt,
     } as unknown as LedgerClient;
   };
   readonly send = (by: Identity, request: Request) => this.ledgerOf(by).submit(request);
