@@ -3,27 +3,24 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { httpPeer, sleep } from '@antirio/host';
-import { openTestWay, TestKubo, type TestWay } from '@antirio/storage-network/testing';
 import { findKubo, freePort, kuboTest, startKubo } from '@antirio/testing';
 import { listen } from './test-events.ts';
-import type { Edge, Json } from './test-neighbourhood.ts';
-import { build, get, post, Scene, until } from './test-scene.ts';
+import { imageOf, inStatus, KuboScene, order, storage } from './test-kubo-scene.ts';
+import type { Json } from './test-neighbourhood.ts';
+import { build, get, post, until } from './test-scene.ts';
 
-let scene: Scene;
-let kubo: TestKubo;
-let way: TestWay;
+let scene: KuboScene;
+let kubo: KuboScene['kubo'];
+let way: KuboScene['way'];
 let child: ChildProcess | undefined;
 
 beforeEach(async () => {
-  scene = new Scene();
-  kubo = await TestKubo.open(join(scene.folder, 'kubo'));
-  way = await openTestWay(kubo.url);
+  scene = await KuboScene.open();
+  ({ kubo, way } = scene);
 });
 afterEach(async () => {
   await kill();
   await scene.close();
-  await way.close();
-  await kubo.close();
 });
 
 async function kill(): Promise<void> {
@@ -34,36 +31,11 @@ async function kill(): Promise<void> {
   await new Promise((resolve) => running.once('close', resolve));
 }
 
-const withKubo = (apiUrl = way.url, more: object = {}): object => ({
-  network: { kind: 'kubo', apiUrls: [apiUrl], idleMs: 1000 },
-  networkCheckMs: 20,
-  networkRecheckMs: 200,
-  ...more,
-});
-const order = (fileName: string, imageId: string) => ({
-  imageName: imageId,
-  storageDuration: 7,
-  fileName,
-  imageId,
-});
-
-const imageOf = async (edge: Edge, imageId: string): Promise<Json> =>
-  (await get(edge, `orchestrator/image?imageName=${imageId}`)) as Json;
-const inStatus = (edge: Edge, imageId: string, status: string): Promise<Json> =>
-  until(async () => {
-    const image = await imageOf(edge, imageId);
-    return image['status'] === status ? image : undefined;
-  });
 const reported = (): unknown[] => scene.around.reports.map((report) => report.body['status']);
-const storage = (edge: Edge, path: string, json?: unknown) =>
-  edge.http.call({
-    path: `/api/v3/storage/${path}`,
-    ...(json === undefined ? {} : { method: 'POST', json }),
-  });
 
 describe('an image of an edge that has a Kubo', () => {
   test('is STORED here, COMMITTED once the node holds it, and taken out of it at the end', async () => {
-    const a = await scene.start('A', withKubo());
+    const a = await scene.start('A', scene.withKubo());
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'COMMITTED');
@@ -84,7 +56,7 @@ describe('an image of an edge that has a Kubo', () => {
 
   test('is COMMITTED by the network only, whoever says so', async () => {
     way.fault('down');
-    const a = await scene.start('A', withKubo());
+    const a = await scene.start('A', scene.withKubo());
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     const { imageHash } = await inStatus(a, 'one', 'STORED');
@@ -95,7 +67,7 @@ describe('an image of an edge that has a Kubo', () => {
   });
 
   test('tells how far it is on its way there', async () => {
-    const a = await scene.start('A', withKubo());
+    const a = await scene.start('A', scene.withKubo());
     const all = await listen(a, 'events?imageId=one');
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
@@ -112,20 +84,20 @@ describe('an image of an edge that has a Kubo', () => {
 
   test('waits for a node that is away, over a restart; health says so', async () => {
     way.fault('down');
-    let a = await scene.start('A', withKubo());
+    let a = await scene.start('A', scene.withKubo());
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'STORED');
     expect((await a.room.health())['network']).toMatchObject({ ok: false });
     await scene.stop(a);
     way.fault(undefined);
-    a = await scene.start('A', withKubo());
+    a = await scene.start('A', scene.withKubo());
     await inStatus(a, 'one', 'COMMITTED');
   });
 
   test('is tried again later where the node had no room', async () => {
     way.fault('full');
-    const a = await scene.start('A', withKubo());
+    const a = await scene.start('A', scene.withKubo());
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await until(async () => ((await get(a, 'backend/error')) as Json[]).find((each) => each['code'] === 507));
@@ -134,7 +106,7 @@ describe('an image of an edge that has a Kubo', () => {
   });
 
   test('that the node loses is brought there again', async () => {
-    const a = await scene.start('A', withKubo());
+    const a = await scene.start('A', scene.withKubo());
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'COMMITTED');
@@ -147,7 +119,7 @@ describe('an image of an edge that has a Kubo', () => {
   });
 
   test('that the node has lost and has no room for is COMMITTED no more', async () => {
-    const a = await scene.start('A', withKubo(way.url, { attempts: 2 }));
+    const a = await scene.start('A', scene.withKubo(way.url, { attempts: 2 }));
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'COMMITTED');
@@ -167,7 +139,7 @@ describe('an image of an edge that has a Kubo', () => {
   });
 
   test('of which the node says nothing for a while is COMMITTED no more after some of them', async () => {
-    const a = await scene.start('A', withKubo(way.url, { attempts: 1 }));
+    const a = await scene.start('A', scene.withKubo(way.url, { attempts: 1 }));
     await build(a, 'in.tar');
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'COMMITTED');
@@ -186,121 +158,12 @@ describe('an image of an edge that has a Kubo', () => {
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     await inStatus(a, 'one', 'STORED');
     await scene.stop(a);
-    a = await scene.start('A', withKubo());
+    a = await scene.start('A', scene.withKubo());
     await inStatus(a, 'one', 'COMMITTED');
     await until(() => ([...kubo.pins.values()].includes(`A/object/${object.object.cid}`) ? true : undefined));
     await scene.stop(a);
     a = await scene.start('A');
     expect((await imageOf(a, 'one'))['status']).toBe('STORED');
-  });
-});
-
-describe('when another network is chosen', () => {
-  let other: TestKubo;
-  beforeEach(async () => {
-    other = await TestKubo.open(join(scene.folder, 'other'));
-  });
-  afterEach(() => other.close());
-
-  const formerOf = async (edge: Edge): Promise<Json[]> =>
-    ((await storage(edge, 'network')).json() as { network: { former: Json[] } }).network.former;
-  const nothingLeft = (edge: Edge): Promise<true> =>
-    until(async () => ((await formerOf(edge)).length === 0 ? true : undefined));
-  const begin = async (more: object = withKubo()): Promise<Edge> => {
-    const a = await scene.start('A', more);
-    await build(a, 'in.tar');
-    await post(a, 'orchestrator/image', order('in.tar', 'one'));
-    await inStatus(a, 'one', 'COMMITTED');
-    await storage(a, 'object', { json: { of: 'A' } });
-    await until(() => (kubo.pins.size === 2 ? true : undefined));
-    await scene.stop(a);
-    return a;
-  };
-
-  test('what the former one holds is told of, stays there for a while, and comes back with it', async () => {
-    await begin();
-    const a = await scene.start('A', withKubo(other.url));
-    await inStatus(a, 'one', 'COMMITTED');
-    expect(other.pins.size).toBe(2);
-    expect(await formerOf(a)).toEqual([expect.objectContaining({ name: `kubo:${way.url}`, pieces: 2 })]);
-    expect((await a.room.health())['formerNetworks']).toEqual({
-      ok: true,
-      detail: `2 pieces are still kept at kubo:${way.url}`,
-    });
-    expect(kubo.pins.size).toBe(2);
-    await a.http.call({ method: 'DELETE', path: '/api/v3/storage/image/one' });
-    await until(() => (other.pins.size === 1 ? true : undefined));
-    await scene.stop(a);
-    const back = await scene.start('A', withKubo());
-    expect(await formerOf(back)).toEqual([expect.objectContaining({ name: `kubo:${other.url}`, pieces: 1 })]);
-    await until(() => (kubo.pins.size === 1 ? true : undefined));
-    expect([...kubo.pins.values()][0]).toMatch(/^A\/object/);
-  });
-
-  test('the former one is left once the new one holds all, and when it can be reached', async () => {
-    await begin();
-    way.fault('down');
-    const newWay = await openTestWay(other.url);
-    try {
-      newWay.fault('down');
-      const a = await scene.start('A', withKubo(newWay.url, { formerNetworkKeepMs: 0, attempts: 1 }));
-      await until(async () =>
-        /fail/.test((await a.room.health())['network']?.detail ?? '') ? true : undefined,
-      );
-      expect((await formerOf(a))[0]?.['error']).toBeUndefined();
-      newWay.fault(undefined);
-      await inStatus(a, 'one', 'COMMITTED');
-      await until(async () => (await formerOf(a))[0]?.['error']);
-      expect((await a.room.health())['formerNetworks']).toMatchObject({ ok: false });
-      way.fault(undefined);
-      await nothingLeft(a);
-      expect([kubo.pins.size, other.pins.size]).toEqual([0, 2]);
-      expect((await a.room.health())['formerNetworks']).toBeUndefined();
-    } finally {
-      await newWay.close();
-    }
-  });
-
-  test('a node more is brought everything, a node less is left', async () => {
-    await begin();
-    const both = { network: { kind: 'kubo', apiUrls: [way.url, other.url] }, formerNetworkKeepMs: 0 };
-    let a = await scene.start('A', { ...withKubo(), ...both });
-    await inStatus(a, 'one', 'COMMITTED');
-    await until(() => (other.pins.size === 2 ? true : undefined));
-    expect(await formerOf(a)).toEqual([]);
-    await scene.stop(a);
-    a = await scene.start('A', withKubo(other.url, { formerNetworkKeepMs: 0 }));
-    expect((await imageOf(a, 'one'))['status']).toBe('COMMITTED');
-    await nothingLeft(a);
-    expect([kubo.pins.size, other.pins.size]).toEqual([0, 2]);
-  });
-
-  test('none: the node is left as well, and one that is not there any more can be forgotten', async () => {
-    await begin();
-    let a = await scene.start('A', { formerNetworkKeepMs: 0, networkRecheckMs: 100 });
-    await nothingLeft(a);
-    expect(kubo.pins.size).toBe(0);
-    await scene.stop(a);
-    await begin();
-    way.fault('down');
-    a = await scene.start('A', { formerNetworkKeepMs: 0, attempts: 1 });
-    const [gone] = await until(async () => {
-      const all = await formerOf(a);
-      return all[0]?.['error'] === undefined ? undefined : all;
-    });
-    const path = `/api/v3/storage/network/former/${String(gone?.['id'])}`;
-    expect((await a.http.call({ method: 'DELETE', path })).status).toBe(200);
-    expect((await a.http.call({ method: 'DELETE', path })).status).toBe(404);
-    expect(await formerOf(a)).toEqual([]);
-    expect(kubo.pins.size).toBe(2);
-  });
-
-  test('the same node by another address keeps what it has', async () => {
-    await begin();
-    const a = await scene.start('A', withKubo(kubo.url, { formerNetworkKeepMs: 0 }));
-    await nothingLeft(a);
-    expect(kubo.pins.size).toBe(2);
-    expect((await imageOf(a, 'one'))['status']).toBe('COMMITTED');
   });
 });
 
@@ -335,13 +198,13 @@ test('the configuration that is shown tells no token that an address holds', asy
 
 describe('an object', () => {
   test('is fetched out of the node where the edge that brought it there is gone', async () => {
-    const a = await scene.start('A', withKubo());
+    const a = await scene.start('A', scene.withKubo());
     await build(a, 'in.tar', 3_000_000);
     const stored = await storage(a, 'object', { fileName: 'in.tar', kind: 'image' });
     const { cid } = (stored.json() as { object: { cid: string } }).object;
     await until(() => (kubo.pins.size > 0 ? true : undefined));
     await scene.stop(a);
-    const b = await scene.start('B', withKubo());
+    const b = await scene.start('B', scene.withKubo());
     way.fault('lie');
     await storage(b, 'fetch', { cid, providers: [`kubo:${way.url}`] });
     const failed = await until(async () => {
@@ -369,7 +232,10 @@ test('whenever the process is killed, all of what was ordered comes to the node,
   const port = await freePort();
   const config = join(scene.folder, 'config.json');
   const around = { orchestratorUrl: scene.around.url, edge2edgeUrl: scene.around.url };
-  writeFileSync(config, JSON.stringify({ port, dataDir: a.dataDir, edgeId: 'A', ...around, ...withKubo() }));
+  writeFileSync(
+    config,
+    JSON.stringify({ port, dataDir: a.dataDir, edgeId: 'A', ...around, ...scene.withKubo() }),
+  );
   const http = httpPeer({ url: `http://127.0.0.1:${port}` });
   const start = async (): Promise<void> => {
     const env = { ...process.env, NODE_OPTIONS: '' };
@@ -407,13 +273,13 @@ const program = findKubo();
 kuboTest('goes by a real Kubo from one edge to another', async () => {
   const real = await startKubo(String(program), join(scene.folder, 'real'));
   try {
-    const a = await scene.start('A', withKubo(real.url));
+    const a = await scene.start('A', scene.withKubo(real.url));
     await build(a, 'in.tar', 3_000_000);
     await post(a, 'orchestrator/image', order('in.tar', 'one'));
     const cid = String((await inStatus(a, 'one', 'COMMITTED'))['imageHash']);
     expect(real.ipfs('ls', cid)).toMatch(/manifest\.json/);
     await scene.stop(a);
-    const b = await scene.start('B', withKubo(real.url));
+    const b = await scene.start('B', scene.withKubo(real.url));
     await storage(b, 'fetch', { cid, providers: [`kubo:${real.url}`] });
     await until(async () => {
       const { object } = (await storage(b, `object/${cid}`)).json() as { object: Json };

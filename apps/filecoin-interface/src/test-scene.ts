@@ -17,9 +17,17 @@ import { Neighbourhood, type Edge, type Json } from './test-neighbourhood.ts';
 
 /** Rooms of some edges and what is around them, in a folder that goes with them. */
 export class Scene {
-  readonly folder = mkdtempSync(join(tmpdir(), 'antirio-filecoin-'));
+  readonly folder: string;
   readonly around = new Neighbourhood();
   #way: HttpPeer | undefined;
+
+  static newFolder(): string {
+    return mkdtempSync(join(tmpdir(), 'antirio-filecoin-'));
+  }
+
+  constructor(folder = Scene.newFolder()) {
+    this.folder = folder;
+  }
 
   async start(id: string, more: object = {}): Promise<Edge> {
     this.#way ??= await this.around.open();
