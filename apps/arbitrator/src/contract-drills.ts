@@ -12,6 +12,7 @@ import { checkVersion } from './kept-versions.ts';
 import type { LedgerClient } from './ledger-client.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { createPerContract } from './per-contract.ts';
 import { sealKeysFor } from './seal-keys.ts';
 import { checkPackage, keyPackage, type KeyPackage } from './sealed-keys.ts';
 
@@ -49,7 +50,7 @@ interface Running extends DrillDriver {
 export function createContractDrills(given: ContractDrillsPorts): ContractDrills {
   const { ports, store, ledger, rooms } = given;
   const { identity, random, peers, clock } = ports;
-  const running = new Map<string, Running>();
+  const running = createPerContract<Running>();
 
   const customerSide = ({ terms }: Standing, log: Log) => {
     const keyPorts = {
@@ -77,16 +78,16 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
   return {
     drive(contract) {
       const { contractId, drills } = contract.terms;
-      if (drills.perMonth > 0 && !running.has(contractId)) running.set(contractId, start(contract));
+      if (drills.perMonth > 0) running.begin(contractId, () => start(contract));
     },
     tell(contractId) {
-      const one = running.get(contractId);
+      const one = running.all.get(contractId);
       if (one === undefined) throw new AntirioError('forbidden', 'the terms of this contract know no drills');
       if (one.tell === undefined) throw new AntirioError('conflict', 'the customer asks for drills');
       one.tell();
       one.poke();
     },
-    heard: (contractId) => running.get(contractId)?.poke(),
+    heard: (contractId) => running.all.get(contractId)?.poke(),
     keep(kept, contractId) {
       const { keyVersion } = kept;
       checkVersion(store, { contractId, kind: DRILL_PACKAGES, forgets: true }, keyVersion);
@@ -94,16 +95,9 @@ export function createContractDrills(given: ContractDrillsPorts): ContractDrills
       store.forgetVersions(contractId, DRILL_PACKAGES, keyVersion - DRILL_VERSIONS_KEPT);
     },
     held: (contractId, keyVersion) => store.document(contractId, drillPackageName(keyVersion)) !== undefined,
-    view: (contractId) => running.get(contractId)?.view(),
-    async leave(contractId) {
-      const one = running.get(contractId);
-      running.delete(contractId);
-      await one?.finish();
-    },
-    async stop() {
-      await Promise.all([...running.values()].map((one) => one.stop()));
-      running.clear();
-    },
+    view: (contractId) => running.all.get(contractId)?.view(),
+    leave: (contractId) => running.leave(contractId, (one) => one.finish()),
+    stop: () => running.stop(),
   };
 }
 

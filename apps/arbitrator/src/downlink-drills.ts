@@ -36,6 +36,7 @@ import { createLentCounts, type LentCounts } from './lent-counts.ts';
 import { SHARES_AT_ONCE } from './lent-routes.ts';
 import type { ArbitratorPorts } from './options.ts';
 import { neighbourCall, peerNamed } from './peers.ts';
+import { createPerContract } from './per-contract.ts';
 
 /** The customer's half of drill downlinks: whether its sensors hear the gateways of those that would serve them. */
 export interface DownlinkDrills {
@@ -129,7 +130,7 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
   const { ports, store, ledger } = given;
   const counts = createLentCounts();
   const { bus, clock, peers } = ports;
-  const running = new Map<string, Running>();
+  const running = createPerContract<Running>();
   /** Whose next downlink goes through whose gateway, and until when; by DevAddr. */
   const samples = new Map<string, Sampled & { readonly until: number }>();
   /** Whose answer is waited for; by DevAddr. */
@@ -291,11 +292,11 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
       const { terms, role } = contract;
       const { contractId, downlinkDrills, set } = terms;
       const isDrilled = role === 'customer' && downlinkDrills.motes > 0 && set.devices.length > 0;
-      if (!isDrilled || running.has(contractId)) return;
-      running.set(contractId, start(contract, ports.log.child({ contract: contractId, role })));
+      if (!isDrilled) return;
+      running.begin(contractId, () => start(contract, ports.log.child({ contract: contractId, role })));
     },
     sampleNow(contractId) {
-      const one = running.get(contractId);
+      const one = running.all.get(contractId);
       one?.sampleNow();
       return one !== undefined;
     },
@@ -321,18 +322,13 @@ export function createDownlinkDrills(given: DownlinkDrillsPorts): DownlinkDrills
       );
       counts.add(answered ? 'answered' : 'unanswered');
       books.get(contractId)?.untold.add(devEui);
-      running.get(contractId)?.poke();
+      running.all.get(contractId)?.poke();
     },
     async leave(contractId) {
       for (const from of [samples, sent]) forget(contractId, from);
       books.delete(contractId);
-      const one = running.get(contractId);
-      running.delete(contractId);
-      await one?.stop();
+      await running.leave(contractId);
     },
-    async stop() {
-      await Promise.all([...running.values()].map((one) => one.stop()));
-      running.clear();
-    },
+    stop: () => running.stop(),
   };
 }

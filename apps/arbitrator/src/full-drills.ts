@@ -22,6 +22,7 @@ import type { LedgerClient } from './ledger-client.ts';
 import type { ArbitratorPorts } from './options.ts';
 import type { PartyDriver } from './party-driver.ts';
 import type { PartyRooms } from './party-rooms.ts';
+import { createPerContract } from './per-contract.ts';
 import type { RekeyCounts } from './rekey-count.ts';
 
 /** What is shown of a contract's full drills. */
@@ -66,6 +67,7 @@ interface Running {
   readonly work: Repeating;
   known: FullDrillLedger | undefined;
   pressed: boolean;
+  stop(): Promise<void>;
 }
 
 const EVERY_MS = 250;
@@ -87,7 +89,7 @@ function shown({ counts, newest }: FullDrillLedger, waitsFor: FullDrillWait | un
 export function createFullDrills(given: FullDrillsPorts): FullDrills {
   const { ports, store, ledger, rooms } = given;
   const { identity, clock, random, peers } = ports;
-  const running = new Map<string, Running>();
+  const running = createPerContract<Running>();
 
   const sideOf = (driver: PartyDriver): FullDrillSide => {
     const common = { driver, identity, clock, random, store, ledger };
@@ -104,7 +106,7 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
     return fullDrillCustomer({ ...common, rooms, ...others });
   };
   const isMoving = (other: PartyDriver): boolean => {
-    const drill = running.get(other.terms.contractId)?.known?.newest;
+    const drill = running.all.get(other.terms.contractId)?.known?.newest;
     const drilled = drill !== undefined && !isFullDrillOver(drill);
     return drilled || !RESTS.has(other.phase().at);
   };
@@ -146,7 +148,7 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
       }
     };
     const work = repeat(`full drills ${terms.contractId}`, EVERY_MS, ports.log, step);
-    const one: Running = { side, work, known: undefined, pressed: false };
+    const one: Running = { side, work, known: undefined, pressed: false, stop: () => work.stop() };
     return one;
   };
   const viewOf = ({ known, side }: Running): FullDrillsView[] =>
@@ -155,10 +157,10 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
   return {
     drive(driver) {
       const { contractId, drills } = driver.terms;
-      if (drills.full !== undefined && !running.has(contractId)) running.set(contractId, start(driver));
+      if (drills.full !== undefined) running.begin(contractId, () => start(driver));
     },
     tell(contractId) {
-      const one = running.get(contractId);
+      const one = running.all.get(contractId);
       if (one === undefined)
         throw new AntirioError('forbidden', 'the terms of this contract know no full drills');
       if (one.side.tell === undefined) throw new AntirioError('conflict', 'the customer asks for drills');
@@ -167,18 +169,11 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
       one.work.poke();
     },
     view(contractId) {
-      const one = running.get(contractId);
+      const one = running.all.get(contractId);
       return one === undefined ? undefined : viewOf(one)[0];
     },
-    views: () => [...running.values()].flatMap(viewOf),
-    async leave(contractId) {
-      const one = running.get(contractId);
-      running.delete(contractId);
-      await one?.work.stop();
-    },
-    async stop() {
-      await Promise.all([...running.values()].map(({ work }) => work.stop()));
-      running.clear();
-    },
+    views: () => [...running.all.values()].flatMap(viewOf),
+    leave: (contractId) => running.leave(contractId),
+    stop: () => running.stop(),
   };
 }

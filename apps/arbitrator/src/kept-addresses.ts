@@ -1,4 +1,4 @@
-import { repeat, type HttpPeer, type HttpRim, type Log, type Ran, type Repeating } from '@antirio/host';
+import { repeat, type HttpPeer, type HttpRim, type Log, type Ran } from '@antirio/host';
 import { AntirioError, type Clock } from '@antirio/kernel';
 import {
   areOfSet,
@@ -11,6 +11,7 @@ import {
 import { z } from 'zod';
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { neighbourCall } from './peers.ts';
+import { createPerContract } from './per-contract.ts';
 
 /**
  * Who keeps a customer's frames without keys is told which addresses its devices have got by joining: other providers find them with the
@@ -56,7 +57,7 @@ export function createAddressTelling(ports: {
   readonly joined: (terms: ContractTerms) => readonly ProtectedDevice[];
 }): AddressTelling {
   const { peers, log, clock, joined } = ports;
-  const running = new Map<string, Repeating>();
+  const running = createPerContract();
   const telling = (contract: Standing) => {
     const { terms } = contract;
     const path = `/arbitrator/v1/contract/${terms.contractId}/addresses`;
@@ -77,20 +78,12 @@ export function createAddressTelling(ports: {
     drive(contract) {
       const { terms, role } = contract;
       const { contractId, devAddrRange } = terms;
-      const isTold = role === 'customer' && keepsOnly(terms) && devAddrRange !== undefined;
-      if (!isTold || running.has(contractId)) return;
+      if (role !== 'customer' || !keepsOnly(terms) || devAddrRange === undefined) return;
       const own = log.child({ contract: contractId, role });
-      running.set(contractId, repeat('telling addresses', LOOK_EVERY_MS, own, telling(contract)));
+      running.begin(contractId, () => repeat('telling addresses', LOOK_EVERY_MS, own, telling(contract)));
     },
-    async leave(contractId) {
-      const one = running.get(contractId);
-      running.delete(contractId);
-      await one?.stop();
-    },
-    async stop() {
-      await Promise.all([...running.values()].map((one) => one.stop()));
-      running.clear();
-    },
+    leave: (contractId) => running.leave(contractId),
+    stop: () => running.stop(),
   };
 }
 

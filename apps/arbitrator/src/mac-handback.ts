@@ -20,6 +20,7 @@ import {
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import { createGuestQuestions } from './guest-questions.ts';
 import { AT_ONCE, keptQueues, page, type Snapshot } from './mac-snapshots.ts';
+import { createPerContract } from './per-contract.ts';
 
 const told = page.extend({ requestId: z.string(), hasTaken: z.boolean().optional() });
 type Told = z.output<typeof told>;
@@ -100,7 +101,7 @@ const hasDevices = ({ confidentiality, set }: ContractTerms): boolean =>
 export function createMacHandback(ports: MacHandbackPorts): MacHandback {
   const { bus, store, clock, random, log, sealKeyOf } = ports;
   const questions = createGuestQuestions({ bus, random, log }, 'mac', told);
-  const running = new Map<string, { stop(): Promise<void> }>();
+  const running = createPerContract();
   const given = new Map<string, Given>();
   const seen = new Map<string, { epoch: number; incarnation: string; serial: number }>();
   const askedAt = new Map<string, number>();
@@ -184,21 +185,19 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
     drive(contract) {
       const { terms, role } = contract;
       const { contractId } = terms;
-      if (role !== 'provider' || !hasDevices(terms) || running.has(contractId)) return;
+      if (role !== 'provider' || !hasDevices(terms)) return;
       const own = log.child({ contract: contractId, role });
-      running.set(
-        contractId,
-        repeat('asking how devices listen', GIVE_EVERY_MS, own, async () => {
-          // a provider's contract has a provider's phase
-          const now = contract.phase() as ProviderPhase;
-          if (now.at !== 'active') return;
-          await giveQueues(terms, now.epoch);
-          const at = clock.monotonic();
-          if (at - (askedAt.get(contractId) ?? -Infinity) < ASK_EVERY_MS) return;
-          askedAt.set(contractId, at);
-          await collect(terms, now.epoch, at + ASK_EVERY_MS);
-        }),
-      );
+      const look = async (): Promise<void> => {
+        // a provider's contract has a provider's phase
+        const now = contract.phase() as ProviderPhase;
+        if (now.at !== 'active') return;
+        await giveQueues(terms, now.epoch);
+        const at = clock.monotonic();
+        if (at - (askedAt.get(contractId) ?? -Infinity) < ASK_EVERY_MS) return;
+        askedAt.set(contractId, at);
+        await collect(terms, now.epoch, at + ASK_EVERY_MS);
+      };
+      running.begin(contractId, () => repeat('asking how devices listen', GIVE_EVERY_MS, own, look));
     },
     async handBack(terms, epoch) {
       const { contractId } = terms;
@@ -223,19 +222,17 @@ export function createMacHandback(ports: MacHandbackPorts): MacHandback {
       return { totalCount: all.length, isAll: sealed.isAll && sealed.epoch === epoch, box };
     },
     async leave(contractId) {
-      const one = running.get(contractId);
-      running.delete(contractId);
+      const left = running.leave(contractId);
       seen.delete(contractId);
       offers.delete(contractId);
       askedAt.delete(contractId);
       letGo(contractId);
-      await one?.stop();
+      await left;
       for (const devEui of store.documents(contractId, KIND).keys())
         store.forgetDocument(contractId, `${KIND}/${devEui}`);
     },
     async stop() {
-      await Promise.all([...running.values()].map((one) => one.stop()));
-      running.clear();
+      await running.stop();
       for (const contractId of [...given.keys()]) letGo(contractId);
       await questions.close();
     },

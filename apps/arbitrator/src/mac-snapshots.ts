@@ -29,6 +29,7 @@ import { isRekeying, type ContractTerms, type Standing } from '@antirio/service-
 import type { ContractStore, StoredContract } from './contract-store.ts';
 import type { PartyDriver } from './party-driver.ts';
 import { neighbourCall } from './peers.ts';
+import { createPerContract } from './per-contract.ts';
 
 /** How a device listens and sends, as its own edge knew it last. Nothing of it is a key. */
 const snapshot = z.strictObject({
@@ -232,6 +233,12 @@ export interface MacSnapshots {
   stop(): Promise<void>;
 }
 
+interface Sending {
+  /** What has changed, as soon as what is being sent has been. */
+  now(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 /** Phases in which our own service is the one that knows. */
 const knows: ReadonlySet<string> = new Set(['arming', 'guarded', 'stated']);
 
@@ -246,38 +253,40 @@ export function createMacSnapshots(ports: {
   readonly sealKeyOf: (edge: EdgeId) => Promise<SealKey>;
 }): MacSnapshots {
   const { peers, clock, log, sealKeyOf } = ports;
-  const running = new Map<string, { stop(): Promise<void>; now(): Promise<void> }>();
+  const running = createPerContract<Sending>();
   const send: CustomerPorts['send'] = async ({ contractId, provider }, told) => {
     const box = sealTo(await sealKeyOf(provider), utf8(JSON.stringify(told)));
     const path = `/arbitrator/v1/contract/${contractId}/mac`;
     await neighbourCall(peers, provider, 'arbitrator', { method: 'POST', path, json: { box } });
   };
+  const start = (contract: Parameters<MacSnapshots['drive']>[0], deviceLora: HttpPeer): Sending => {
+    const { terms, role } = contract;
+    const sendChanges = createMacSender({ deviceLora, send }, terms);
+    const own = log.child({ contract: terms.contractId, role });
+    let turn: Promise<void> = Promise.resolve();
+    const now = (): Promise<void> => (turn = turn.catch(() => undefined).then(sendChanges));
+    let sentAt = -Infinity;
+    const repeating = repeat('sending MAC layers', FIRST_EVERY_MS, own, async (): Promise<Ran> => {
+      const { at } = contract.phase();
+      const isDue = clock.monotonic() - sentAt >= SENT_EVERY_MS;
+      if (!isDue || !knows.has(at) || isRekeying(contract.record())) return 'rested';
+      // the first time again and again, until it is taken
+      if (at !== 'arming') sentAt = clock.monotonic();
+      await now();
+      sentAt = clock.monotonic();
+      return 'worked';
+    });
+    return { now, stop: () => repeating.stop() };
+  };
   return {
     drive(contract) {
-      const { terms, role } = contract;
-      const { contractId, confidentiality, set } = terms;
+      const { contractId, confidentiality, set } = contract.terms;
       const deviceLora = peers['deviceLora'];
-      const isSent = role === 'customer' && confidentiality !== 'relay' && set.devices.length > 0;
-      if (!isSent || deviceLora === undefined || running.has(contractId)) return;
-      const sendChanges = createMacSender({ deviceLora, send }, terms);
-      const own = log.child({ contract: contractId, role });
-      let turn: Promise<void> = Promise.resolve();
-      const now = (): Promise<void> => (turn = turn.catch(() => undefined).then(sendChanges));
-      let sentAt = -Infinity;
-      const repeating = repeat('sending MAC layers', FIRST_EVERY_MS, own, async (): Promise<Ran> => {
-        const { at } = contract.phase();
-        const isDue = clock.monotonic() - sentAt >= SENT_EVERY_MS;
-        if (!isDue || !knows.has(at) || isRekeying(contract.record())) return 'rested';
-        // the first time again and again, until it is taken
-        if (at !== 'arming') sentAt = clock.monotonic();
-        await now();
-        sentAt = clock.monotonic();
-        return 'worked';
-      });
-      running.set(contractId, { now, stop: () => repeating.stop() });
+      const isSent = contract.role === 'customer' && confidentiality !== 'relay' && set.devices.length > 0;
+      if (isSent && deviceLora !== undefined) running.begin(contractId, () => start(contract, deviceLora));
     },
     async sendNow(contractId) {
-      const sending = running
+      const sending = running.all
         .get(contractId)
         ?.now()
         .catch((error: unknown) => {
@@ -285,15 +294,8 @@ export function createMacSnapshots(ports: {
         });
       await Promise.race([sending, sleep(LAST_MS)]);
     },
-    async leave(contractId) {
-      const one = running.get(contractId);
-      running.delete(contractId);
-      await one?.stop();
-    },
-    async stop() {
-      await Promise.all([...running.values()].map((one) => one.stop()));
-      running.clear();
-    },
+    leave: (contractId) => running.leave(contractId),
+    stop: () => running.stop(),
   };
 }
 
