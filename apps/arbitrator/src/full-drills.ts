@@ -1,4 +1,4 @@
-import { repeat, type Ran, type Repeating } from '@antirio/host';
+import { repeat, type Ran } from '@antirio/host';
 import { AntirioError, isAntirioError } from '@antirio/kernel';
 import {
   MOST_FULL_DRILLS_A_MONTH,
@@ -63,10 +63,10 @@ export interface FullDrillsPorts {
 }
 
 interface Running {
-  readonly side: FullDrillSide;
-  readonly work: Repeating;
-  known: FullDrillLedger | undefined;
-  pressed: boolean;
+  known(): FullDrillLedger | undefined;
+  view(): FullDrillsView[];
+  /** @throws AntirioError conflict */
+  tell(): void;
   stop(): Promise<void>;
 }
 
@@ -106,7 +106,7 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
     return fullDrillCustomer({ ...common, rooms, ...others });
   };
   const isMoving = (other: PartyDriver): boolean => {
-    const drill = running.all.get(other.terms.contractId)?.known?.newest;
+    const drill = running.all.get(other.terms.contractId)?.known()?.newest;
     const drilled = drill !== undefined && !isFullDrillOver(drill);
     return drilled || !RESTS.has(other.phase().at);
   };
@@ -126,17 +126,18 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
     const side = sideOf(driver);
     let restUntil = -Infinity;
     let phaseBefore = '';
+    let pressed = false;
+    let known: FullDrillLedger | undefined;
     const step = async (): Promise<Ran> => {
       const phase = driver.phase().at;
-      const changed = phase !== phaseBefore || one.pressed;
+      const changed = phase !== phaseBefore || pressed;
       phaseBefore = phase;
       if (!changed && clock.monotonic() < restUntil) return 'rested';
-      one.pressed = false;
+      pressed = false;
       restUntil = clock.monotonic() + REST_MS;
       const found = await readFullDrills(ledger, terms);
       if (found === undefined) return 'worked';
-      const known = { ...found, now: timeOf(found.now) };
-      one.known = known;
+      known = { ...found, now: timeOf(found.now) };
       noteEnd(driver, known);
       try {
         if (await side.advance(known)) restUntil = -Infinity;
@@ -148,11 +149,18 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
       }
     };
     const work = repeat(`full drills ${terms.contractId}`, EVERY_MS, ports.log, step);
-    const one: Running = { side, work, known: undefined, pressed: false, stop: () => work.stop() };
-    return one;
+    return {
+      known: () => known,
+      view: () => (known === undefined ? [] : [shown(known, side.waits?.())]),
+      tell() {
+        if (side.tell === undefined) throw new AntirioError('conflict', 'the customer asks for drills');
+        side.tell();
+        pressed = true;
+        work.poke();
+      },
+      stop: () => work.stop(),
+    };
   };
-  const viewOf = ({ known, side }: Running): FullDrillsView[] =>
-    known === undefined ? [] : [shown(known, side.waits?.())];
 
   return {
     drive(driver) {
@@ -163,16 +171,10 @@ export function createFullDrills(given: FullDrillsPorts): FullDrills {
       const one = running.all.get(contractId);
       if (one === undefined)
         throw new AntirioError('forbidden', 'the terms of this contract know no full drills');
-      if (one.side.tell === undefined) throw new AntirioError('conflict', 'the customer asks for drills');
-      one.side.tell();
-      one.pressed = true;
-      one.work.poke();
+      one.tell();
     },
-    view(contractId) {
-      const one = running.all.get(contractId);
-      return one === undefined ? undefined : viewOf(one)[0];
-    },
-    views: () => [...running.all.values()].flatMap(viewOf),
+    view: (contractId) => running.all.get(contractId)?.view()[0],
+    views: () => [...running.all.values()].flatMap((one) => one.view()),
     leave: (contractId) => running.leave(contractId),
     stop: () => running.stop(),
   };
