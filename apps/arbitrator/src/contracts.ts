@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AntirioError, type EdgeId, type SealKey } from '@antirio/kernel';
+import { AntirioError, describeError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
   addressesOf,
   fencedTerms,
@@ -31,6 +31,7 @@ import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
 import { runParty, type PartyDriver } from './party-driver.ts';
 import { createPatientSubmit } from './patient-submit.ts';
+import { createPerContract } from './per-contract.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
 import { noteVersion, openDisclosures, type Disclosures } from './key-history.ts';
@@ -188,7 +189,8 @@ export function createContracts(
     },
     clock,
   );
-  const drivers = new Map<string, PartyDriver>();
+  const running = createPerContract<PartyDriver>();
+  const drivers = running.all;
   const floor = (): number => {
     const own = [...drivers.values()].filter(({ role }) => role === 'customer');
     return Math.max(0, ...own.map((driver) => driver.record()?.keyVersion ?? 0));
@@ -226,7 +228,6 @@ export function createContracts(
   const turns = turnsAmong(drivers, options.takeoversAtOnce, ports, () => ledger.watch.heardAt());
   const refetches = createRefetches({ ...ports, store, ledger, rooms, sources, options, drivers });
   const inTurn = createFenceTurns();
-  const ending = new Set<Promise<unknown>>();
 
   const protectedFiles = (): NonNullable<ArbitratorOptions['protectedService']> => {
     if (options.protectedService !== undefined) return options.protectedService;
@@ -291,15 +292,17 @@ export function createContracts(
 
   const retire = (contractId: string): void => {
     const driver = drivers.get(contractId);
-    drivers.delete(contractId);
     if (driver === undefined) return;
+    // a disk that takes nothing now is asked again: the machine is there until then
     forgetSnapshots(store, contractId);
+    joins.leave(contractId);
     const about = { contract: contractId, role: driver.role };
     ports.log.info(about, 'nothing is left of the ended contract but its evidence');
-    joins.leave(contractId);
-    const leaving = [...perContract, blocks].map((one) => one.leave(contractId));
-    const stopping = Promise.all([...leaving, driver.stop()]).finally(() => ending.delete(stopping));
-    ending.add(stopping);
+    const end = () =>
+      Promise.all([driver.stop(), ...[...perContract, blocks].map((one) => one.leave(contractId))]);
+    running.leave(contractId, end).catch((error: unknown) => {
+      ports.log.warn({ ...about, error: describeError(error) }, 'what an ended contract used is not forgotten');
+    });
   };
 
   const keepKeys = (given: KeyPackage): void => {
@@ -320,7 +323,7 @@ export function createContracts(
     const { contractId } = terms;
     const { retired } = endingOf(store, contractId);
     if (retired) blocks.leave(contractId);
-    if (phase === undefined || drivers.has(contractId) || retired) return;
+    if (phase === undefined || retired) return;
     const given = (keyVersion?: number): KeptPackage | undefined =>
       keptPackage(store, contractId, keyVersion);
     const calls = { ...callsOf(terms, store, ledger, ports), rooms, given, divided: () => dividedFor(terms) };
@@ -344,20 +347,22 @@ export function createContracts(
         siblings: () => siblingsOf(contract, drivers.values()).map((one) => one.seen.asSibling()),
       },
     };
-    const driver = runParty(party, {
-      options,
-      ports,
-      store,
-      rooms,
-      calls,
-      ownSecrets,
-      ownKeyVersion: () => ({
-        ...ownKeyVersion(),
-        ...rekeyCounts.of(terms, drivers.get(contractId)?.record()),
+    const driver = running.begin(contractId, () =>
+      runParty(party, {
+        options,
+        ports,
+        store,
+        rooms,
+        calls,
+        ownSecrets,
+        ownKeyVersion: () => ({
+          ...ownKeyVersion(),
+          ...rekeyCounts.of(terms, drivers.get(contractId)?.record()),
+        }),
+        ...shared,
       }),
-      ...shared,
-    });
-    drivers.set(contractId, driver);
+    );
+    if (driver === undefined) return;
     for (const one of perContract) one.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
   };
@@ -434,8 +439,7 @@ export function createContracts(
     },
     async stop() {
       await Promise.all([...perContract, macHome, joins.home, refetches].map((one) => one.stop()));
-      await Promise.all([...[...drivers.values()].map((driver) => driver.stop()), ...ending]);
-      drivers.clear();
+      await running.stop();
     },
   };
 }
