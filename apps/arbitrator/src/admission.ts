@@ -1,7 +1,9 @@
 import { statfsSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { AntirioError } from '@antirio/kernel';
-import { keepsOnly, type ContractTerms } from '@antirio/service-contract';
+import { keepsOnly, type ContractTerms, type Standing } from '@antirio/service-contract';
+import type { ArbitratorOptions } from './options.ts';
+import type { PartyRooms } from './party-rooms.ts';
 
 /** What this machine really has left now, bytes. */
 export interface Spare {
@@ -68,4 +70,38 @@ export function checkAddresses(
         `a device of another set here has the DevAddr ${shared.devAddr}: nobody could act for both`,
       );
   }
+}
+
+/** Whether this edge takes part in one more contract. */
+export interface Admission {
+  /** How many are under way: those that are over do not count, whatever they still wait for. */
+  readonly live: () => number;
+  /** @throws AntirioError busy when no more contracts are admitted. */
+  readonly admit: () => void;
+  /** @throws AntirioError storageFull | busy where this machine has no room for another customer. */
+  readonly admitCustomer: (terms: ContractTerms) => Promise<void>;
+}
+
+export function createAdmission(ports: {
+  readonly options: Pick<ArbitratorOptions, 'dataDir' | 'maxContracts'>;
+  readonly rooms: Pick<PartyRooms, 'keptBytes'>;
+  readonly drivers: ReadonlyMap<string, Standing>;
+}): Admission {
+  const { options, rooms, drivers } = ports;
+  const alive = (): Standing[] => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended');
+  const termsOf = (some: readonly Standing[]): ContractTerms[] => some.map(({ terms }) => terms);
+  const live = (): number => alive().length;
+  return {
+    live,
+    admit() {
+      if (live() >= options.maxContracts)
+        throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
+    },
+    async admitCustomer(terms) {
+      const kept = await rooms.keptBytes();
+      checkAddresses(terms, termsOf(alive()));
+      const serving = alive().filter(({ role }) => role === 'provider');
+      checkRoom(terms, termsOf(serving), spareOf(options.dataDir, kept));
+    },
+  };
 }

@@ -1,10 +1,7 @@
 import { z } from 'zod';
 import { AntirioError, describeError, type EdgeId, type SealKey } from '@antirio/kernel';
 import {
-  addressesOf,
   fencedTerms,
-  holdersOf,
-  joinedAddresses,
   keepersOf,
   leads,
   providersOf,
@@ -17,15 +14,17 @@ import {
 } from '@antirio/service-contract';
 import type { ArbitratorOptions, ArbitratorPorts } from './options.ts';
 import type { ContractStore, StoredContract } from './contract-store.ts';
-import { checkAddresses, checkRoom, spareOf } from './admission.ts';
+import { createAdmission, type Admission } from './admission.ts';
 import { keptBackAsk } from './asked-back.ts';
 import { createBlockDesk, type BlockDesk } from './block-desk.ts';
 import { createContractJoins, type ContractJoins } from './contract-joins.ts';
 import { createContractDrills, type ContractDrills } from './contract-drills.ts';
 import { createFullDrills, type FullDrills } from './full-drills.ts';
+import { createDivisions } from './divided-keys.ts';
 import { createDownlinkDrills, type DownlinkDrills } from './downlink-drills.ts';
 import { createFenceTurns } from './fence-turns.ts';
-import { createAddressTelling, keepAddresses, toldAddresses } from './kept-addresses.ts';
+import { createAddressTelling } from './kept-addresses.ts';
+import { keptPackage } from './kept-packages.ts';
 import { ledgerClient, type LedgerClient } from './ledger-client.ts';
 import { holdOf } from './operator.ts';
 import { partyRooms } from './party-rooms.ts';
@@ -34,34 +33,24 @@ import { createPatientSubmit } from './patient-submit.ts';
 import { createPerContract } from './per-contract.ts';
 import { peerNamed } from './peers.ts';
 import { endingOf } from './retirement.ts';
-import { noteVersion, openDisclosures, type Disclosures } from './key-history.ts';
-import { VERSIONS_KEPT, checkVersion } from './kept-versions.ts';
+import { openDisclosures, type Disclosures } from './key-history.ts';
 import { openOwnKeys, sealingNow, type SealingNow } from './live-sessions.ts';
-import { keepSealed } from './own-secrets.ts';
-import {
-  divideKeys,
-  secretsFor,
-  withoutRoots,
-  readJsonFile,
-  type DividedKeys,
-  type KeptPackage,
-  type KeyPackage,
-  type Secrets,
-} from './sealed-keys.ts';
+import { readJsonFile, type KeptPackage, type Secrets } from './sealed-keys.ts';
+import { createSetAddresses } from './set-addresses.ts';
 import { listeningOf } from './listening.ts';
 import { createMacHandback, type MacHandback } from './mac-handback.ts';
 import { createMacHome, type MacHome } from './mac-home.ts';
 import { createMacSnapshots, forgetSnapshots, keptSnapshots } from './mac-snapshots.ts';
 import { createRefetches, type Refetches } from './refetch.ts';
 import { createRekeyCounts, type RekeyCounts } from './rekey-count.ts';
-import { sealKeysFor } from './seal-keys.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createSourceTurns } from './source-turns.ts';
 import { turnsAmong } from './takeover-turns.ts';
+import { createTakenKeys, type TakenKeys } from './taken-keys.ts';
 import { volumeRoot } from './volumes.ts';
 
 /** The contracts of this edge, each with its machine once it is signed. */
-export interface Contracts {
+export interface Contracts extends TakenKeys, Admission {
   /** The own service's keys, and what keys for its volumes are made of. @throws AntirioError badConfig */
   ownSecrets(): Secrets;
   readonly signing: Signing;
@@ -81,13 +70,6 @@ export interface Contracts {
   get(contractId: string): StoredContract;
   /** The set's addresses: those of the terms, and those that joins gave since, as far as this edge knows. */
   addresses(terms: ContractTerms): readonly ProtectedDevice[];
-  /**
-   * Our ring takes the addresses of these keys, and then they are kept, for openings under way also those before: all durably.
-   * @throws AntirioError conflict, busy
-   */
-  takeKeys(terms: ContractTerms, given: KeyPackage): Promise<void>;
-  /** The same of addresses alone, where there are no keys. */
-  takeAddresses(terms: ContractTerms, addresses: readonly ProtectedDevice[]): Promise<void>;
   /** Starts the machine of a signed contract; nothing happens where it runs already. */
   drive(contract: StoredContract): void;
   /** One more attempt at every contract that still lacks a signature or its validation. */
@@ -100,43 +82,14 @@ export interface Contracts {
   sealing(): SealingNow;
   /** Takeovers that wait for others, which began before. */
   waitingForTurn(): readonly string[];
-  /** How many are under way: those that are over do not count, whatever they still wait for. */
-  live(): number;
-  /** @throws AntirioError busy when no more contracts are admitted. */
-  admit(): void;
-  /** @throws AntirioError storageFull | busy where this machine has no room for another customer. */
-  admitCustomer(terms: ContractTerms): Promise<void>;
   /** @throws AntirioError badConfig when this edge has no service to protect. */
   checkProtected(): void;
   stop(): Promise<void>;
 }
 
-const DIVIDED = 'divided';
-/** The document under which a version of the keys that a customer gave us is kept; the newest is under `keys` as well. */
-function packageName(keyVersion: number): string {
-  return `keys/${keyVersion}`;
-}
 /** Documents of the edge itself, not of a contract. */
 const OWN = 'own';
 const SEEN = 'ledgerSeen';
-
-/** The newest package, or that of one version; what was kept before versions had documents is under `keys` only. */
-function keptPackage(store: ContractStore, contractId: string, keyVersion?: number): KeptPackage | undefined {
-  const newest = store.document(contractId, 'keys') as KeptPackage | undefined;
-  if (keyVersion === undefined || newest?.keyVersion === keyVersion) return newest;
-  return store.document(contractId, packageName(keyVersion)) as KeptPackage | undefined;
-}
-
-/** Those that a customer has given us, with its keys or, where we have none, by themselves. */
-function addressesKept(store: ContractStore, contractId: string): readonly ProtectedDevice[] {
-  return toldAddresses(store, contractId) ?? keptPackage(store, contractId)?.addresses ?? [];
-}
-
-/** The terms, whose ring would be made anew otherwise, for nothing and for ever. @throws AntirioError gone */
-function notOver(store: ContractStore, terms: ContractTerms): ContractTerms {
-  if (!endingOf(store, terms.contractId).retired) return terms;
-  throw new AntirioError('gone', 'the contract is over: its frames are kept no more');
-}
 
 /** A customer's failures in a row are its set's: they outlast a contract. */
 function failuresOf(store: ContractStore, setId: string) {
@@ -196,30 +149,16 @@ export function createContracts(
     return Math.max(0, ...own.map((driver) => driver.record()?.keyVersion ?? 0));
   };
   const ownKeys = openOwnKeys({ options, store, log: ports.log, floor });
-  const givenAddresses = new Map<string, readonly ProtectedDevice[]>();
-  const joinedOf = (terms: ContractTerms): readonly ProtectedDevice[] => {
-    if (terms.devAddrRange === undefined) return [];
-    if (terms.customer === identity.edgeId) return joinedAddresses(terms, ownKeys.live().sessions);
-    const { contractId } = terms;
-    const known = givenAddresses.get(contractId) ?? addressesKept(store, contractId);
-    givenAddresses.set(contractId, known);
-    return joins.withAnswered(contractId, known);
-  };
-  const versionsTaken = new Map<string, number>();
-  const joinsSeen = ({ contractId, customer, devAddrRange }: ContractTerms): number => {
-    if (devAddrRange === undefined) return 0;
-    if (customer === identity.edgeId) return ownKeys.live().serial;
-    return (versionsTaken.get(contractId) ?? 0) + joins.ofRooms.answered(contractId);
-  };
+  const addresses = createSetAddresses({ self: identity.edgeId, store, ownKeys, joins: () => joins });
   const joins = createContractJoins({
     ...{ ...ports, self: identity.edgeId, store, drivers },
     cover: (terms) => rooms.cover(terms),
-    addresses: (terms) => addresses(terms),
+    addresses: addresses.of,
   });
   const rooms = partyRooms(
     peers,
     () => clock.now(),
-    joinedOf,
+    addresses.joined,
     (id) => keptSnapshots(store, id),
     joins.ofRooms,
   );
@@ -243,52 +182,23 @@ export function createContracts(
   const ownKeyVersion = (): { readonly keyVersion?: number } => ownKeys.keyVersion();
   const drills = createContractDrills({ ports, store, ledger, rooms, service: ownService, ownKeyVersion });
 
-  const addresses = (terms: ContractTerms): readonly ProtectedDevice[] => addressesOf(terms, joinedOf(terms));
-  const blocks = createBlockDesk({ store, addresses, joinsSeen });
+  const blocks = createBlockDesk({ store, addresses: addresses.of, joinsSeen: addresses.joinsSeen });
   const fullDrills = createFullDrills({ ports, store, ledger, rooms, drivers, rekeyCounts });
-  const downlinkDrills = createDownlinkDrills({ ports, store, ledger, addresses });
+  const downlinkDrills = createDownlinkDrills({ ports, store, ledger, addresses: addresses.of });
 
   const sealKeyOf = (edge: EdgeId): Promise<SealKey> => ledger.sealKeyOf(edge);
   const macs = createMacSnapshots({ peers, clock, log: ports.log, sealKeyOf });
   const macHome = createMacHome({ peers, identity, store, joins: joins.home, clock, log: ports.log });
   const handback = createMacHandback({ ...ports, store, sealKeyOf });
-  const telling = createAddressTelling({ ...ports, joined: joinedOf });
+  const telling = createAddressTelling({ ...ports, joined: addresses.joined });
   const perContract = [drills, fullDrills, downlinkDrills, macs, handback, telling];
   const listeningPorts = { store, clock, drivers, macs, macHome, handback };
 
-  /** Only where nothing is open that has not been stated: what was opened is of one that the provider had last. */
-  const forgetOlder = (
-    contractId: string,
-    version: number,
-    phase: string,
-    kinds: readonly string[],
-  ): void => {
-    if (drivers.get(contractId)?.phase().at !== phase) return;
-    for (const kind of kinds) store.forgetVersions(contractId, kind, version - VERSIONS_KEPT);
-  };
-
-  // Divided once for each version and kept: the parts of two divisions would open nothing.
-  const divisions = new Map<string, Promise<DividedKeys>>();
-  const divide = async (terms: ContractTerms, own: Secrets, name: string): Promise<DividedKeys> => {
-    const there = store.document(terms.contractId, name);
-    if (there !== undefined) return there as DividedKeys;
-    const service = ownService();
-    const sealKeyOf = await sealKeysFor(ledger, [terms.provider, ...holdersOf(terms)]);
-    const since = noteVersion(store, terms.contractId, secretsFor(terms, own));
-    const divided = await divideKeys(identity, terms, service, own, sealKeyOf, ports.random, since);
-    keepSealed(store, identity, terms.contractId, terms.rootKeys === true ? own : withoutRoots(own));
-    store.putDocument(terms.contractId, name, divided);
-    forgetOlder(terms.contractId, own.keyVersion, 'guarded', [DIVIDED, 'sealedSecrets']);
-    return divided;
-  };
-  const dividedFor = (terms: ContractTerms): Promise<DividedKeys> => {
-    const own = ownSecrets();
-    const name = `${DIVIDED}/${own.keyVersion}`;
-    const key = `${terms.contractId}/${name}`;
-    const under = divisions.get(key) ?? divide(terms, own, name).finally(() => divisions.delete(key));
-    divisions.set(key, under);
-    return under;
-  };
+  const phaseOf = (contractId: string): string | undefined => drivers.get(contractId)?.phase().at;
+  const owns = { ...ports, store, ledger, phaseOf };
+  const dividedFor = createDivisions({ ...owns, ownSecrets, service: ownService });
+  const taken = createTakenKeys({ ...owns, rooms, joins, addresses });
+  const admission = createAdmission({ options, rooms, drivers });
 
   const retire = (contractId: string): void => {
     const driver = drivers.get(contractId);
@@ -301,36 +211,28 @@ export function createContracts(
     const end = () =>
       Promise.all([driver.stop(), ...[...perContract, blocks].map((one) => one.leave(contractId))]);
     running.leave(contractId, end).catch((error: unknown) => {
-      ports.log.warn({ ...about, error: describeError(error) }, 'what an ended contract used is not forgotten');
+      ports.log.warn(
+        { ...about, error: describeError(error) },
+        'what an ended contract used is not forgotten',
+      );
     });
   };
 
-  const keepKeys = (given: KeyPackage): void => {
-    const newest = store.document(given.contractId, 'keys') as KeyPackage | undefined;
-    store.putDocument(given.contractId, packageName(given.keyVersion), given);
-    forgetOlder(given.contractId, given.keyVersion, 'ready', ['keys', 'genuine']);
-    if ((newest?.keyVersion ?? 0) <= given.keyVersion) store.putDocument(given.contractId, 'keys', given);
-  };
-  const coverAlso = async (terms: ContractTerms, given: readonly ProtectedDevice[]): Promise<void> => {
-    if (given.length === 0 && joinedOf(terms).length === 0) return;
-    await rooms.ring(notOver(store, terms));
-    await rooms.cover(terms, joins.withAnswered(terms.contractId, given));
-  };
-  const live = (): number => [...drivers.values()].filter((driver) => driver.phase().at !== 'ended').length;
-
-  const drive = (contract: StoredContract): void => {
-    const { terms, phase } = contract;
+  const machineOf = (contract: StoredContract): PartyDriver => {
+    const { terms, role, phase } = contract;
     const { contractId } = terms;
-    const { retired } = endingOf(store, contractId);
-    if (retired) blocks.leave(contractId);
-    if (phase === undefined || retired) return;
     const given = (keyVersion?: number): KeptPackage | undefined =>
       keptPackage(store, contractId, keyVersion);
     const calls = { ...callsOf(terms, store, ledger, ports), rooms, given, divided: () => dividedFor(terms) };
     // a stored role and phase were written together, by the machine of that role
-    const party = { terms, role: contract.role, phase } as Parameters<typeof runParty>[0];
-    const shared = {
-      ...{ sources, joinsSeen: () => joinsSeen(terms) },
+    const party = { terms, role, phase } as Parameters<typeof runParty>[0];
+    return runParty(party, {
+      ...{ options, ports, store, rooms, calls, ownSecrets, sources },
+      ownKeyVersion: () => ({
+        ...ownKeyVersion(),
+        ...rekeyCounts.of(terms, drivers.get(contractId)?.record()),
+      }),
+      joinsSeen: () => addresses.joinsSeen(terms),
       withJoins: (secrets: Secrets) => joins.withSessions(terms, secrets),
       listening: listeningOf(listeningPorts, terms),
       believed: () => ledger.watch.believed(),
@@ -346,22 +248,14 @@ export function createContracts(
         ...providersAmong(drivers, terms),
         siblings: () => siblingsOf(contract, drivers.values()).map((one) => one.seen.asSibling()),
       },
-    };
-    const driver = running.begin(contractId, () =>
-      runParty(party, {
-        options,
-        ports,
-        store,
-        rooms,
-        calls,
-        ownSecrets,
-        ownKeyVersion: () => ({
-          ...ownKeyVersion(),
-          ...rekeyCounts.of(terms, drivers.get(contractId)?.record()),
-        }),
-        ...shared,
-      }),
-    );
+    });
+  };
+  const drive = (contract: StoredContract): void => {
+    const { contractId } = contract.terms;
+    const { retired } = endingOf(store, contractId);
+    if (retired) blocks.leave(contractId);
+    if (contract.phase === undefined || retired) return;
+    const driver = running.begin(contractId, () => machineOf(contract));
     if (driver === undefined) return;
     for (const one of perContract) one.drive(driver);
     if (holdOf(store, contractId) !== undefined) driver.post({ type: 'held', held: true });
@@ -378,28 +272,12 @@ export function createContracts(
     joins,
     drivers,
     drive,
-    addresses,
+    addresses: addresses.of,
+    ...taken,
+    ...admission,
     ...{ downlinkDrills, refetches },
     blocks,
-    async takeKeys(terms, given) {
-      const { contractId, addresses = [] } = given;
-      const forgets = drivers.get(contractId)?.phase().at === 'ready';
-      checkVersion(store, { contractId, kind: 'keys', forgets }, given.keyVersion);
-      const isNewest = (keptPackage(store, contractId)?.keyVersion ?? 0) <= given.keyVersion;
-      if (isNewest) await coverAlso(terms, addresses);
-      keepKeys(given);
-      if (!isNewest) return;
-      givenAddresses.set(contractId, addresses);
-      versionsTaken.set(contractId, given.keyVersion);
-    },
-    async takeAddresses(terms, addresses) {
-      await coverAlso(terms, addresses);
-      const { contractId } = terms;
-      keepAddresses(store, contractId, addresses);
-      givenAddresses.set(contractId, addresses);
-      versionsTaken.set(contractId, (versionsTaken.get(contractId) ?? 0) + 1);
-    },
-    ...{ waitingForTurn: turns.waiting, live },
+    waitingForTurn: turns.waiting,
     disclosures,
     leaveBehind: rekeyCounts.leave,
     sealing: () => ({
@@ -418,24 +296,6 @@ export function createContracts(
           contract.role === 'customer' && contract.phase === undefined && contract.refused === undefined;
         if (pending) drive(await signing.advance(contract));
       }
-    },
-    admit() {
-      if (live() >= options.maxContracts)
-        throw new AntirioError('busy', `at most ${options.maxContracts} contracts at once`);
-    },
-    async admitCustomer(terms) {
-      const kept = await rooms.keptBytes();
-      const alive = [...drivers.values()].filter((driver) => driver.phase().at !== 'ended');
-      checkAddresses(
-        terms,
-        alive.map((driver) => driver.terms),
-      );
-      const serving = alive.filter((driver) => driver.role === 'provider');
-      checkRoom(
-        terms,
-        serving.map((driver) => driver.terms),
-        spareOf(options.dataDir, kept),
-      );
     },
     async stop() {
       await Promise.all([...perContract, macHome, joins.home, refetches].map((one) => one.stop()));

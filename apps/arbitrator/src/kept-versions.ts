@@ -2,7 +2,7 @@ import { AntirioError } from '@antirio/kernel';
 import type { ContractStore } from './contract-store.ts';
 
 /** Each join of a device makes a version. */
-export const VERSIONS_KEPT = 64;
+const VERSIONS_KEPT = 64;
 /** Of one kind while nothing of it may be forgotten. */
 const MOST_VERSIONS = 2 * VERSIONS_KEPT;
 
@@ -22,4 +22,14 @@ export function checkVersion(
     throw new AntirioError('conflict', `version ${coming} is far older than ${newest}, which we have`);
   if (!forgets && !kept.includes(coming) && kept.length >= MOST_VERSIONS)
     throw new AntirioError('busy', `at most ${MOST_VERSIONS} versions are kept of a contract's keys`);
+}
+
+/** Only where nothing is open that has not been stated: what was opened is of a version that the provider had last. */
+export function forgetOlder(
+  store: Pick<ContractStore, 'forgetVersions'>,
+  contractId: string,
+  kinds: readonly string[],
+  version: number,
+): void {
+  for (const kind of kinds) store.forgetVersions(contractId, kind, version - VERSIONS_KEPT);
 }

@@ -11,6 +11,7 @@ import {
   type ProtectedDevice,
 } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
+import { dividedName } from './divided-keys.ts';
 import type { Disclosed } from './key-history.ts';
 import type { ArbitratorOptions } from './options.ts';
 import type { PartyDriver } from './party-driver.ts';
@@ -171,7 +172,7 @@ function sealedOf(store: Documents, { terms, keysDelivered }: Driver): ReadonlyS
   const divided =
     version === undefined
       ? undefined
-      : (store.document(terms.contractId, `divided/${version}`) as DividedKeys | undefined);
+      : (store.document(terms.contractId, dividedName(version)) as DividedKeys | undefined);
   return new Set([...terms.set.devices, ...(divided?.forProvider.addresses ?? [])].map(nameOf));
 }
 
