@@ -49,6 +49,18 @@ const drills = drillTerms
   })
   .prefault({});
 
+/** As in the terms, but that payments wait where nothing is said of it. */
+const rekey = rekeyTerms
+  .extend({
+    waitS: rekeyTerms.shape.waitS
+      .unwrap()
+      .default(600)
+      .describe(
+        'for so long at most, in seconds of the ledger’s time from when both statements agree; 0: the takeover is paid then, whoever has new keys',
+      ),
+  })
+  .prefault({});
+
 const termsFields = z.strictObject({
   heartbeatIntervalMs: z.int().min(50).max(60_000).optional(),
   missedBeats: z.int().min(2).max(100).optional(),
@@ -113,9 +125,7 @@ const termsFields = z.strictObject({
   flapping: flappingTerms
     .optional()
     .describe('how long a customer that fails again and again waits before it asks for its sensors back'),
-  rekey: rekeyTerms
-    .default({ waitS: 600 })
-    .describe('how long the payment of a takeover waits for devices that join anew'),
+  rekey: rekey.describe('how long the payment of a takeover waits for devices that join anew'),
   exposed: z
     .enum(['accept', 'refuse'])
     .optional()
