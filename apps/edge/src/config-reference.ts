@@ -7,7 +7,8 @@ Written by \`antirio config reference\`, from what each service checks its optio
 
 One file, JSON with comments and trailing commas: \`--config FILE\`, else \`antirio.jsonc\` in the data folder (\`antirio init\` writes one in which every option stands with its default). Then the environment, then flags.
 An option is its path: \`coreData.maxResultCount\` is \`{ "coreData": { "maxResultCount": 500 } }\` in the file and \`ANTIRIO_CORE_DATA__MAX_RESULT_COUNT=500\` in the environment. Units are in the names: \`...Ms\` milliseconds,
-\`...S\` seconds, \`...Bytes\`, \`...MiB\`. A key that nobody knows stops the start with its path. Secrets stand in files that options name, never in options.
+\`...S\` seconds, \`...Bytes\`, \`...MiB\`. A key that nobody knows stops the start with its path.
+**required**: where the object that it is in is given; one that shows a default of its own, on a line before, is given as a whole or not at all. Secrets stand in files that options name, never in options.
 `;
 
 const cell = (text: string): string =>
@@ -33,6 +34,15 @@ function value(schema: OptionSchema, isRequired: boolean): string {
   return isRequired ? '**required**' : '';
 }
 
+/** What is said of an object as a whole; where it cannot be given in part, its default as well. */
+function headOf(option: OptionSchema, here: string): string[] {
+  const isWhole = option.default !== undefined && (option.required ?? []).length > 0;
+  const { description = '' } = option;
+  if (!isWhole && description === '') return [];
+  const standsFor = isWhole ? ` ${cell(value(option, false))} ` : ' ';
+  return [`| \`${here}\` | |${standsFor}| ${cell(description)} |`];
+}
+
 /** Every option on a line of its own, by its path. */
 function rowsOf(schema: OptionSchema, path: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, option]) => {
@@ -42,9 +52,7 @@ function rowsOf(schema: OptionSchema, path: string): string[] {
       return [
         `| \`${here}\` | ${cell(kind(option))} | ${cell(value(option, isRequired))} | ${cell(option.description ?? '')} |`,
       ];
-    const about = option.description;
-    const head = about === undefined ? [] : [`| \`${here}\` | | | ${cell(about)} |`];
-    return [...head, ...rowsOf(option, `${here}.`)];
+    return [...headOf(option, here), ...rowsOf(option, `${here}.`)];
   });
 }
 

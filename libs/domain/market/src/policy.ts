@@ -44,10 +44,12 @@ const common = {
 /** What a customer wants, declared once. */
 export const customerPolicy = z.strictObject({
   ...common,
-  /** P: `limit` is the most it pays for a takeover. */
-  payment: range.default({ first: 100, limit: 120 }),
-  /** Q: `limit` is the least stake of the provider. */
-  guarantee: range.default({ first: 100, limit: 80 }),
+  payment: range
+    .default({ first: 100, limit: 120 })
+    .describe('P: what it pays for a takeover; `first` is its first word, `limit` the most'),
+  guarantee: range
+    .default({ first: 100, limit: 80 })
+    .describe('Q: the provider’s stake; `first` is its first word, `limit` the least'),
   rent: rentRange.describe(
     'R: what it pays for an hour of standing by, whatever the level; `limit` is the most, and 0 is none',
   ),
@@ -63,10 +65,12 @@ export type CustomerPolicy = z.output<typeof customerPolicy>;
 /** What a provider offers, declared once. */
 export const providerPolicy = z.strictObject({
   ...common,
-  /** P: `limit` is the least payment of a takeover. */
-  payment: range.default({ first: 100, limit: 80 }),
-  /** Q: `limit` is the highest own stake. */
-  guarantee: range.default({ first: 100, limit: 120 }),
+  payment: range
+    .default({ first: 100, limit: 80 })
+    .describe('P: what a takeover costs; `first` is its first word, `limit` the least'),
+  guarantee: range
+    .default({ first: 100, limit: 120 })
+    .describe('Q: its own stake; `first` is its first word, `limit` the most'),
   rent: z
     .strictObject({ hot: rentRange, warm: rentRange, cold: rentRange })
     .prefault({})
