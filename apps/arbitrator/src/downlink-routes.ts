@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { HttpRim } from '@antirio/host';
 import { AntirioError, errorCodes, type ErrorCode } from '@antirio/kernel';
 import { keys } from '@antirio/ledger-machine';
+import { encryptedDownlink } from '@antirio/lorawan';
 import type { ContractTerms } from '@antirio/service-contract';
 import type { ContractStore } from './contract-store.ts';
 import { createGuestQuestions, type GuestQuestionPorts } from './guest-questions.ts';
@@ -18,16 +19,10 @@ const told = z.looseObject({
 });
 
 const devEui = z.string().regex(/^[0-9a-f]{16}$/);
-const session = z.string().regex(/^[0-9a-f]{16}$/);
-const fCntDown = z.int().min(0).max(0xffff_ffff);
 const params = z.object({ id: z.uuid() });
 const counter = z.strictObject({ devEui, requestId: z.string().min(1).max(64) });
-const encrypted = z.strictObject({
-  ...{ devEui, session, fCntDown },
-  payload: z.string().regex(/^(?:[0-9a-fA-F]{2}){0,242}$/),
-  fPort: z.int().min(1).max(223),
-  confirmed: z.boolean(),
-});
+const encrypted = z.strictObject({ devEui, ...encryptedDownlink.shape });
+const { session, fCntDown } = encryptedDownlink.shape;
 const which = z.object({ devEui, session, fCntDown: z.coerce.number().pipe(fCntDown) });
 
 interface Wanted {

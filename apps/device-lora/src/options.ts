@@ -3,6 +3,7 @@ import { hasLogin } from '@antirio/host';
 import { deviceProfile } from '@antirio/edgex-contracts';
 import {
   devAddrsOf,
+  downlinkContent,
   eu868,
   parseAppKey,
   parseDevAddr,
@@ -85,12 +86,7 @@ const deviceSchema = z
     /** The device counts from zero again when it loses power: its readings are told apart by their MICs too. */
     mayReset: z.boolean().default(false),
     /** The downlink by which the device's application joins anew: sent when others have seen its keys. */
-    rejoinCommand: z
-      .strictObject({
-        fPort: z.int().min(1).max(223),
-        payload: z.string().regex(/^(?:[0-9a-fA-F]{2}){0,242}$/, 'bytes in hex'),
-      })
-      .optional(),
+    rejoinCommand: downlinkContent.pick({ fPort: true, payload: true }).optional(),
     profileName: z.string().min(1).default(loraEnvironmentSensor.name),
     /** `raw` stores the payload as it is; `chirpStack` reads the object that the codec there made of it. */
     codec: z.enum(['cayenneLpp', 'raw', 'chirpStack']).default('cayenneLpp'),

@@ -11,6 +11,7 @@ import {
   type Random,
 } from '@antirio/kernel';
 import type { Log } from '@antirio/host';
+import { downlinkContent } from '@antirio/lorawan';
 import type { Session } from '../uplink/sessions.ts';
 import { UNKNOWN, type Desk } from './desk.ts';
 import type { Downlink, DownlinkStore } from './store.ts';
@@ -58,7 +59,7 @@ const list = z
     z.object({
       key: z.string().max(64),
       resource: z.string().max(256),
-      fPort: z.int().min(1).max(223),
+      fPort: downlinkContent.shape.fPort,
       payload: z.string().max(400),
       ageMs: z.number().min(0),
     }),

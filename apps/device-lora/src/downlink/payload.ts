@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AntirioError, fromBase64, fromHex, utf8 } from '@antirio/kernel';
 import { parseInput } from '@antirio/host';
 import { isValueOf, type ValueType } from '@antirio/edgex-contracts';
+import { downlinkContent, encryptedDownlink } from '@antirio/lorawan';
 
 /** What goes into a downlink. */
 export interface DownlinkPayload {
@@ -10,22 +11,16 @@ export interface DownlinkPayload {
   readonly confirmed: boolean;
 }
 
-const fPort = z.int().min(1).max(223);
+const { payload, fPort, confirmed } = downlinkContent.shape;
 /** Any downlink. */
 export const objectSchema = z.strictObject({
-  /** Hex. */
-  payload: z
-    .string()
-    .regex(/^(?:[0-9a-fA-F]{2}){0,242}$/, 'bytes in hex')
-    .default(''),
+  payload: payload.default(''),
   fPort: fPort.default(1),
-  confirmed: z.boolean().default(false),
+  confirmed: confirmed.default(false),
 });
-/** One whose payload was encrypted with the AppSKey, for the counter of a session that was named. */
-export const encryptedSchema = objectSchema.extend({
-  session: z.string().regex(/^[0-9a-f]{16}$/, 'a session, as it was named'),
-  fCntDown: z.int().min(0).max(0xffff_ffff),
-});
+const { session, fCntDown } = encryptedDownlink.shape;
+/** One that was encrypted elsewhere. */
+export const encryptedSchema = objectSchema.extend({ session, fCntDown });
 const attributesSchema = z.looseObject({
   fPort: z.coerce.number().pipe(fPort).default(1),
   confirmed: z

@@ -1,6 +1,7 @@
 export * from './ids.ts';
 export * from './phy-payload.ts';
 export * from './session-cipher.ts';
+export * from './downlink.ts';
 export * from './uplink-11.ts';
 export * from './identity.ts';
 export * from './fcnt.ts';
