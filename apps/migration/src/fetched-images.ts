@@ -1,15 +1,14 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { AntirioError, describeError, isAntirioError, type Clock, type Random } from '@antirio/kernel';
+import { rmSync } from 'node:fs';
+import { AntirioError, describeError, type Clock, type Random } from '@antirio/kernel';
 import { sleep, type Log } from '@antirio/host';
 import { createWork, type Outbox, type Work } from '@antirio/durable-work';
 import type { z } from 'zod';
-import { longestUnchecked, unreadable, type IsDue } from './checks.ts';
+import type { IsDue } from './checks.ts';
 import { readConfiguration } from './configuration.ts';
+import { archiveName, archivePath, removeArchives, serviceArchiveName } from './fetched-archives.ts';
+import { FetchedRechecks } from './fetched-rechecks.ts';
 import type { MigrationOptions } from './options.ts';
-import type { FetchRecord, FetchedService, Records } from './records.ts';
+import { cidsOf, type FetchRecord, type FetchedService, type Records } from './records.ts';
 import type { fetchBody } from './shapes.ts';
 import type { ObjectAnswer, StorageClient } from './storage-client.ts';
 
@@ -49,12 +48,19 @@ class CustomerImages implements FetchedImages {
   readonly #options: MigrationOptions;
   readonly #ports: FetchedImagePorts;
   readonly #progress = new Map<string, unknown>();
+  readonly #rechecks: FetchedRechecks;
   readonly work: Work;
 
   constructor(options: MigrationOptions, ports: FetchedImagePorts) {
     const { clock, random, log, records } = ports;
     this.#options = options;
     this.#ports = ports;
+    this.#rechecks = new FetchedRechecks({
+      ...ports,
+      change: (contractId, change) => this.#change(contractId, change),
+      isWanted: (contractId) => this.#isWanted(contractId),
+      fetchAgain: (contractId) => this.work.hurry(contractId),
+    });
     this.work = createWork({
       name: 'fetch images of customers',
       unfinished: () => records.fetched.all().flatMap((each) => (isUnderWay(each) ? [each.contractId] : [])),
@@ -125,83 +131,13 @@ class CustomerImages implements FetchedImages {
     const others = records.fetched.all().filter((other) => other.state !== 'ENDING');
     const used = new Set(others.flatMap(cidsOf));
     for (const cid of cidsOf(fetched)) if (!used.has(cid)) await storage.drop(cid);
-    this.#removeArchives(fetched);
+    removeArchives(this.#options.dataDir, fetched);
     this.#progress.delete(contractId);
     records.fetched.remove(contractId);
   }
 
-  async recheck(isDue: IsDue): Promise<void> {
-    const all = longestUnchecked(this.#ports.records.fetched.all(), (fetched) => fetched.retrievable);
-    for (const fetched of all) {
-      const { contractId, retrievable, createdAt } = fetched;
-      if (hasLostArchive(fetched))
-        this.#change(contractId, { state: 'READY2DOWNLOAD', archive: undefined, archiveSha256: undefined });
-      if (wasWhole(fetched) && isDue(`fetched/${contractId}`, retrievable?.checkedAt ?? createdAt))
-        await this.#recheckOne(fetched).catch(unreadable(this.#ports.log, { contractId }));
-    }
-  }
-
-  async #recheckOne(fetched: FetchRecord): Promise<void> {
-    const { contractId } = fetched;
-    try {
-      await this.#read(fetched);
-      this.#noteChecked(contractId);
-    } catch (lost) {
-      if (!isAntirioError(lost, 'corrupt')) throw lost;
-      await this.#mend(fetched, describeError(lost));
-    }
-  }
-
-  /** Every block. @throws AntirioError corrupt */
-  async #read(fetched: FetchRecord): Promise<void> {
-    for (const cid of cidsOf(fetched)) await this.#ports.storage.sample(cid, 1);
-  }
-
-  /** What is ready stays ready as long as its archive is whole: that is what it is loaded from, and every block can be made of it. */
-  async #mend(fetched: FetchRecord, error: string): Promise<void> {
-    const { log } = this.#ports;
-    const { contractId } = fetched;
-    if (!(await hasWholeArchive(fetched))) {
-      log.warn({ contractId, error }, 'a customer’s image is not whole any more: fetched again');
-      this.#noteChecked(contractId, error, 'FETCHING');
-      this.work.hurry(contractId);
-      return;
-    }
-    log.warn(
-      { contractId, error },
-      'blocks of a customer’s image are not whole any more: made of its archive',
-    );
-    this.#noteChecked(contractId, error, 'DOWNLOADED');
-    try {
-      await this.#mendFromArchive(fetched);
-      await this.#read(fetched);
-      this.#noteChecked(contractId);
-    } catch (cause) {
-      log.warn({ contractId, error: describeError(cause) }, 'they could not be: the customer is asked');
-      await this.#askAgain(fetched);
-    }
-  }
-
-  async #mendFromArchive(fetched: FetchRecord): Promise<void> {
-    const { contractId, imageCid, configCid, configuration, services = [] } = fetched;
-    const { storage, log } = this.#ports;
-    // A configuration that is written otherwise than here comes from the customer only
-    await storage.mend(configCid, { json: configuration }).catch(unreadable(log, { contractId, configCid }));
-    await storage.mend(imageCid, { fileName: archiveName(contractId) });
-    for (const one of services)
-      await storage.mend(one.imageCid, { fileName: serviceArchiveName(contractId, one.name) });
-  }
-
-  /** Comes in the background; whether it did is seen by the next check. */
-  async #askAgain(fetched: FetchRecord): Promise<void> {
-    for (const cid of cidsOf(fetched))
-      if (this.#isWanted(fetched.contractId)) await this.#ports.storage.fetch(cid, fetched.providers);
-  }
-
-  #noteChecked(contractId: string, error?: string, state?: FetchRecord['state']): void {
-    const checkedAt = this.#ports.clock.now();
-    const retrievable = error === undefined ? { ok: true, checkedAt } : { ok: false, checkedAt, error };
-    this.#change(contractId, { retrievable, ...(state === undefined ? {} : { state, error: undefined }) });
+  recheck(isDue: IsDue): Promise<void> {
+    return this.#rechecks.run(isDue);
   }
 
   async #advance(contractId: string, signal: AbortSignal): Promise<void> {
@@ -264,7 +200,7 @@ class CustomerImages implements FetchedImages {
     for (const { name, imageCid } of services) {
       const fileName = serviceArchiveName(contractId, name);
       const { sha256: archiveSha256, imageId } = await this.#ports.storage.export(imageCid, fileName);
-      const archive = join(this.#options.dataDir, 'images', fileName);
+      const archive = archivePath(this.#options.dataDir, fileName);
       if (imageId === undefined) {
         rmSync(archive, { force: true });
         throw new AntirioError('invalidInput', `${imageCid} is no image`, { imageCid, name });
@@ -278,12 +214,12 @@ class CustomerImages implements FetchedImages {
     const { contractId, imageCid, configCid } = fetched;
     const { records, storage, outbox, clock, log } = this.#ports;
     const configuration = readConfiguration(await storage.block(configCid));
-    const archive = this.#archive(contractId);
+    const archive = archivePath(this.#options.dataDir, archiveName(contractId));
     const exported = await storage.export(imageCid, archiveName(contractId));
     const { sha256: archiveSha256, imageId, architecture } = exported;
     const services = await this.#downloadServices(fetched);
     if (!this.#isWanted(contractId)) {
-      this.#removeArchives(fetched);
+      removeArchives(this.#options.dataDir, fetched);
       return;
     }
     if (imageId === undefined) {
@@ -308,16 +244,6 @@ class CustomerImages implements FetchedImages {
     log.info({ contractId, imageId, archive }, 'image downloaded');
   }
 
-  #removeArchives({ contractId, services = [] }: FetchRecord): void {
-    const names = services.map(({ name }) => serviceArchiveName(contractId, name));
-    for (const name of [archiveName(contractId), ...names])
-      rmSync(join(this.#options.dataDir, 'images', name), { force: true });
-  }
-
-  #archive(contractId: string): string {
-    return join(this.#options.dataDir, 'images', archiveName(contractId));
-  }
-
   #giveUp(contractId: string, error: string): void {
     const record = this.#ports.records.fetched.get(contractId);
     // What could not be let go yet is tried again after the next start
@@ -336,47 +262,8 @@ class CustomerImages implements FetchedImages {
   }
 }
 
-/** No imported file has such a name by chance. */
-const archiveName = (contractId: string): string => `contract-${contractId}.tar`;
-
-const serviceArchiveName = (contractId: string, name: string): string => `contract-${contractId}.${name}.tar`;
-
-/** All that was fetched for it. */
-const cidsOf = ({ configCid, imageCid, services = [] }: FetchRecord): string[] => [
-  configCid,
-  imageCid,
-  ...services.map((one) => one.imageCid),
-];
-
 const isUnderWay = ({ state }: FetchRecord): boolean =>
   state === 'FETCHING' || state === 'READY2DOWNLOAD' || state === 'ENDING';
-
-const hasLostArchive = ({ state, archive, services = [] }: FetchRecord): boolean =>
-  state === 'DOWNLOADED' &&
-  [archive, ...services.map((one) => one.archive)].some((path) => path !== undefined && !existsSync(path));
-
-async function hasWholeArchive({ archive, archiveSha256, services = [] }: FetchRecord): Promise<boolean> {
-  for (const one of [{ archive, archiveSha256 }, ...services]) if (!(await isWholeFile(one))) return false;
-  return true;
-}
-
-async function isWholeFile({
-  archive,
-  archiveSha256,
-}: Pick<FetchedService, 'archive' | 'archiveSha256'>): Promise<boolean> {
-  if (archive === undefined || archiveSha256 === undefined) return false;
-  const hash = createHash('sha256');
-  try {
-    await pipeline(createReadStream(archive), hash);
-  } catch {
-    // What the disk does not give is not whole
-    return false;
-  }
-  return hash.digest('hex') === archiveSha256;
-}
-
-const wasWhole = ({ state, retrievable }: FetchRecord): boolean =>
-  state === 'DOWNLOADED' || (state === 'FAILED' && retrievable !== undefined);
 
 /** Later versions of a contract's image are fetched under `<contractId>-v<hash>`. */
 const isVersionOf = (fetched: FetchRecord, contractId: string): boolean =>

@@ -73,7 +73,6 @@ export interface SentRecord {
   readonly createdAt: number;
 }
 
-/** The image of a contract that this edge provides for, on its way here or here. */
 /** One of the further images of a contract. */
 export interface FetchedService {
   readonly name: string;
@@ -83,6 +82,7 @@ export interface FetchedService {
   readonly archiveSha256?: string;
 }
 
+/** The image of a contract that this edge provides for, on its way here or here. */
 export interface FetchRecord {
   readonly contractId: string;
   readonly customer: string;
@@ -114,6 +114,13 @@ export interface FetchRecord {
   readonly error?: string;
   readonly createdAt: number;
 }
+
+/** All that was fetched for it. */
+export const cidsOf = ({ configCid, imageCid, services = [] }: FetchRecord): string[] => [
+  configCid,
+  imageCid,
+  ...services.map((one) => one.imageCid),
+];
 
 const MIGRATIONS = [
   recordTableMigration('image'),

@@ -74,7 +74,7 @@ class Keeper {
   }
 }
 
-export interface Running {
+interface Running {
   readonly edgex: EdgexService;
   readonly peer: HttpPeer;
   readonly log: Log;
