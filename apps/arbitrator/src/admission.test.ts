@@ -1,6 +1,8 @@
 import { tmpdir } from 'node:os';
 import { expect, test } from '@jest/globals';
-import { checkAddresses, checkRoom, spareOf } from './admission.ts';
+import type { ProviderPhase, Standing } from '@antirio/service-contract';
+import { checkAddresses, checkRoom, createAdmission, spareOf } from './admission.ts';
+import { terms } from './escrow.fixture.ts';
 
 const MiB = 1 << 20;
 const ring = (n: number) => ({ ringBudgetBytes: n * MiB, confidentiality: 'process' as const });
@@ -42,4 +44,25 @@ test('two sets with one DevAddr are not acted for by one provider; a further con
   );
   expect(() => checkAddresses(setOf('two', '01000002'), others)).not.toThrow();
   expect(() => checkAddresses(setOf('one', '01000001'), others)).not.toThrow();
+});
+
+test('contracts that are over count neither among those at once nor for the addresses and the room that are taken', async () => {
+  let phase: ProviderPhase = { at: 'ready' };
+  const vast = { ...terms, ringBudgetBytes: 2 ** 60 };
+  const one: Standing = { terms: vast, role: 'provider', phase: () => phase };
+  const admission = createAdmission({
+    options: { dataDir: tmpdir(), maxContracts: 1 },
+    rooms: { keptBytes: () => Promise.resolve(2 ** 30) },
+    drivers: new Map([[terms.contractId, one]]),
+  });
+  const another = { ...terms, set: { ...terms.set, setId: 'another' }, ringBudgetBytes: 1 };
+  expect(admission.live()).toBe(1);
+  expect(admission.admit).toThrow('at most 1 contracts at once');
+  await expect(admission.admitCustomer(another)).rejects.toMatchObject({ code: 'conflict' });
+  const further = { ...terms, ringBudgetBytes: 1, confidentiality: 'relay' as const, disputeS: 60 };
+  await expect(admission.admitCustomer(further)).rejects.toMatchObject({ code: 'storageFull' });
+  phase = { at: 'ended' };
+  expect(admission.live()).toBe(0);
+  expect(admission.admit).not.toThrow();
+  await admission.admitCustomer({ ...another, confidentiality: 'relay', disputeS: 60 });
 });
