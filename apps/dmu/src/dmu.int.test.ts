@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { callJson, sleep, systemClock, waitFor } from '@antirio/host';
 import { keys, type ContractRecord, type OrderRecord } from '@antirio/ledger-machine';
 import { termsHash } from '@antirio/service-contract';
-import { DEVICES, Neighbourhood, type Edge } from './neighbourhood.fixture.ts';
+import { DEVICES } from './bridge.fixture.ts';
+import { Neighbourhood, type Edge } from './neighbourhood.fixture.ts';
 
 let here: Neighbourhood;
 
