@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { loadContract, openSuite, type Exchange } from '@antirio/edgex-contract';
+import { ANY, form, MANY, partRequest, SINGLE } from './contract.fixture.ts';
 import {
   apiVersion,
   deviceRequest,
@@ -194,20 +195,6 @@ describe('provision watchers', () => {
   });
 });
 
-/** A form with one file of YAML (which JSON is). */
-function form(value: unknown): { body: FormData } {
-  const body = new FormData();
-  body.set('file', new Blob([`# a profile\n${JSON.stringify(value)}`]), 'profile.yaml');
-  return { body };
-}
-
-/** A request for a part of a profile. */
-const partRequest = (field: string, fields: object, profileName = 'p'): unknown => ({
-  apiVersion,
-  profileName,
-  [field]: fields,
-});
-
 describe('device profiles', () => {
   test('are added and replaced', async () => {
     const path = '/deviceprofile';
@@ -337,53 +324,6 @@ test('what all services answer', async () => {
   await expecting(201, { method: 'POST', path: '/secret', json: secret });
   await expecting(400, { method: 'POST', path: '/secret', json: { ...secret, secretData: [] } });
 });
-
-/** What has many items, each with a status of its own in the 207: method, path, an item that the store would be asked for. */
-const MANY: readonly (readonly [Exchange['method'], string, unknown])[] = [
-  ['POST', '/device', deviceRequest('e')],
-  ['PATCH', '/device', { apiVersion, device: { name: 'd', labels: [] } }],
-  ['POST', '/deviceservice', serviceRequest('t')],
-  ['PATCH', '/deviceservice', { apiVersion, service: { name: 'svc', labels: [] } }],
-  ['POST', '/provisionwatcher', watcherRequest('v')],
-  ['PATCH', '/provisionwatcher', { apiVersion, provisionwatcher: { name: 'w', labels: [] } }],
-  ['POST', '/deviceprofile', profileRequest('q')],
-  ['PUT', '/deviceprofile', profileRequest()],
-  ['PATCH', '/deviceprofile/basicinfo', { apiVersion, basicinfo: { name: 'p', model: 'two' } }],
-  ['POST', '/deviceprofile/resource', partRequest('resource', { name: 'more', properties })],
-  ['PATCH', '/deviceprofile/resource', partRequest('resource', { name: 'humidity', isHidden: true })],
-  [
-    'POST',
-    '/deviceprofile/deviceCommand',
-    partRequest('deviceCommand', {
-      name: 'more',
-      readWrite: 'R',
-      resourceOperations: [{ deviceResource: 'humidity' }],
-    }),
-  ],
-  ['PATCH', '/deviceprofile/deviceCommand', partRequest('deviceCommand', { name: 'both', isHidden: true })],
-];
-
-/** The rest of what changes something, but for the secret. */
-const SINGLE: readonly Call[] = [
-  { method: 'POST', path: '/deviceprofile/uploadfile', ...form(profile('q')) },
-  { method: 'PUT', path: '/deviceprofile/uploadfile', ...form(profile()) },
-  {
-    method: 'PATCH',
-    path: '/deviceprofile/name/{name}/tags',
-    json: { apiVersion, deviceResources: [{ name: 'humidity', tags: { a: 1 } }] },
-  },
-];
-
-/** What all parameters of paths may be. */
-const ANY = {
-  name: 'p',
-  id: '00000000-0000-4000-8000-000000000000',
-  manufacturer: 'maker',
-  model: 'one',
-  profileName: 'p',
-  resourceName: 'humidity',
-  commandName: 'both',
-};
 
 describe('a store that fails', () => {
   const STORELESS = ['/config', '/ping', '/version', '/uom'];
