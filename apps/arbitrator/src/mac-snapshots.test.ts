@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { silentLog, systemClock, type HttpPeer } from '@antirio/host';
+import { silentLog, systemClock, type HttpPeer, type HttpRim } from '@antirio/host';
 import {
   AntirioError,
   fromBase64,
@@ -17,6 +17,7 @@ import { eu868, newMacState, type MacState } from '@antirio/lorawan';
 import type { ContractTerms, CustomerPhase } from '@antirio/service-contract';
 import { openContractStore, type ContractStore } from './contract-store.ts';
 import {
+  addMacRoute,
   createMacSender,
   createMacSnapshots,
   forgetSnapshots,
@@ -207,6 +208,35 @@ test('the provider keeps the newest of each device, and lets go of them with the
   ]);
   forgetSnapshots(store, contractId);
   expect(kept()).toBeUndefined();
+});
+
+test('a provider is told until it has the epoch: what a customer that hands over says last comes when it reads already', () => {
+  let phase = 'ready';
+  const tell = (told: object): unknown => {
+    const box = sealTo(provider.sealKey, utf8(JSON.stringify(told)));
+    let answer: unknown;
+    const route = (
+      _method: string,
+      _path: string,
+      _about: object,
+      handler: (given: object) => unknown,
+    ): void => {
+      answer = handler({ params: { id: contractId }, body: { box }, request: {} });
+    };
+    addMacRoute({ route } as unknown as HttpRim, {
+      ...{ identity: provider, store, clock: { now: () => 1000 }, phaseOf: () => phase },
+      fromCustomer: () => ({ terms, role: 'provider', signatures: {} }),
+    });
+    return answer;
+  };
+  tell({ snapshots: [{ ...snapshot(1), queue: 'sealed' }], queues: true });
+  expect(keptQueues(store, contractId, 1000)?.queues).toHaveLength(1);
+  phase = 'reading';
+  // it is at its own gateway since
+  expect(tell({ snapshots: [snapshot(1)] })).toEqual({ kept: 1 });
+  expect(keptQueues(store, contractId, 1000)).toBeUndefined();
+  phase = 'active';
+  expect(() => tell({ snapshots: [snapshot(1)] })).toThrow(/we serve these devices now/);
 });
 
 test('the provider knows which devices it lacks, and when its customer has told of all that have a session', () => {

@@ -299,8 +299,8 @@ export function createMacSnapshots(ports: {
   };
 }
 
-/** Phases in which the customer knows better than we do. */
-const takes: ReadonlySet<string> = new Set(['preparing', 'ready', 'opening', 'stated']);
+/** Phases in which the customer knows better than we do: who hands its devices over says the last of it when we read already. */
+const takes: ReadonlySet<string> = new Set(['preparing', 'ready', 'opening', 'reading', 'stated']);
 
 export function addMacRoute(
   rim: HttpRim,
