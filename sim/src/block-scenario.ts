@@ -88,12 +88,58 @@ function drawFaults(dice: Dice, providers: Scenario['providers'], activeMs: numb
   return faults;
 }
 
+/** Who has just given its epoch up dies, and comes back with a disk from before while the grantor is away: it knows nothing of that. */
+function drawLetGo(dice: Dice): Fault[] {
+  const [node, enters] = dice.pick([
+    ['A', 'yielded'],
+    ['B', 'released'],
+  ] as const);
+  const gone: Fault =
+    node === 'A'
+      ? { when: { at: dice.between(7000, 11_000) }, kind: 'planned', forMs: 60_000 }
+      : { when: { at: 4000 }, kind: 'kill', node: 'A', forMs: dice.between(3000, 6000) };
+  const after = (least: number, most: number): Fault['when'] => ({
+    ...{ node, enters },
+    delayMs: dice.between(least, most),
+  });
+  return [
+    gone,
+    { when: after(20, 400), kind: 'kill', node: 'central', forMs: dice.between(6000, 14_000) },
+    {
+      ...{ when: after(200, 1200), kind: 'oldDisk', node },
+      ...{ agoMs: dice.between(1000, 5000), forMs: dice.between(200, 3000) },
+    },
+  ];
+}
+
+/** The customer takes its epoch from a provider that sleeps, and its disk forgets that, while the grantor is away: then the provider wakes. */
+function drawForgotten(dice: Dice): Fault[] {
+  const taken = (least: number, most: number): Fault['when'] => ({
+    ...{ node: 'A', enters: 'retaken' },
+    delayMs: dice.between(least, most),
+  });
+  const back: Fault['when'] = { node: 'A', enters: 'recovering', delayMs: dice.between(0, 150) };
+  return [
+    { when: { at: 4000 }, kind: 'kill', node: 'A', forMs: dice.between(3000, 6000) },
+    { when: back, kind: 'freeze', node: 'B', forMs: dice.between(3200, 5000) },
+    { when: taken(50, 400), kind: 'kill', node: 'central', forMs: dice.between(6000, 14_000) },
+    {
+      ...{ when: taken(100, 600), kind: 'oldDisk', node: 'A' },
+      ...{ agoMs: dice.between(1000, 3000), forMs: dice.between(200, 900) },
+    },
+  ];
+}
+
+/** What an old disk does not know of who has the epoch. */
+const drawUnknowing = (dice: Dice): Fault[] => (dice.chance(0.6) ? drawLetGo(dice) : drawForgotten(dice));
+
 /**
  * Worlds in which devices are sent so much that a block lasts for a second or two, and the grantor is away for many of them: what is
  * sent then stands on the promises of the others, whoever starts again and whichever disk comes back old.
  */
 export function drawBlocks(seed: number): Scenario {
   const dice = rollDice(seed, 'blocks');
+  const unknowing = rollDice(seed, 'unknowing');
   const scenario = dice.chance(0.35) ? drawTwoProviders(seed) : drawScenario(seed);
   const { healAt, providers, links } = scenario;
   const activation = activationTerms.parse({});
@@ -103,6 +149,6 @@ export function drawBlocks(seed: number): Scenario {
     answers: 0.5,
     commandsEveryMs: dice.between(40, 150),
     links: { ...links, loss: links.loss / 3 },
-    faults: drawFaults(dice, providers, healAt),
+    faults: unknowing.chance(0.2) ? drawUnknowing(unknowing) : drawFaults(dice, providers, healAt),
   };
 }

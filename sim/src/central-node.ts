@@ -65,8 +65,8 @@ export interface CentralPorts {
   readonly send: (to: EdgeId, datagram: Datagram) => void;
   /** The grantor has given a block. */
   readonly onGiven: (devAddr: string, index: number) => void;
-  /** The keys of a contract are opened, and not on its customer's word. */
-  readonly onOpened: (contractId: string) => void;
+  /** The centre has had this written to the ledger. */
+  readonly onRecorded: (payload: Payload) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
 }
 
@@ -149,8 +149,7 @@ export function createCentralNode(ports: CentralPorts): CentralNode {
     const tx = sign(identities.central, dice, payload);
     host.after(ports.ledgerMs * dice.between(0.5, 1.5), () => {
       const { ok } = apply(tx);
-      if (ok && payload.type === 'contract/open' && payload.evidence?.word === undefined)
-        ports.onOpened(payload.contractId);
+      if (ok) ports.onRecorded(payload);
       later(() => {
         post({ type: 'recorded', id, ok });
       });

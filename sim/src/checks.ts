@@ -22,6 +22,7 @@ export type Invariant =
   | 'overlong'
   | 'keeping'
   | 'converged'
+  | 'full'
   | 'flooded'
   | 'escrow'
   | 'crashed';

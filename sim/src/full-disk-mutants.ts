@@ -11,7 +11,6 @@ export const fullDiskMutants: readonly Mutant[] = [
   {
     name: 'a customer calls its store well that takes nothing',
     kind: 'fullDisks',
-    from: 249,
     pieces: () => ({
       ...honestPieces(),
       senses: (observed) => ({ ...observed, storeOk: true }),

@@ -15,10 +15,31 @@ function drawSome(dice: Dice, activeMs: number): Fault[] {
   return Array.from({ length: 1 + dice.below(3) }, one);
 }
 
+const apart = [
+  ['A', 'B'],
+  ['B', 'A'],
+] as const;
+
+/** The customer is back from a failure and cannot ask its provider, its disk fills up, and then its provider fails for a while. */
+function drawBack(dice: Dice, healAt: number): Fault[] {
+  const back = (least: number, most: number): Fault['when'] => ({
+    ...{ node: 'A', enters: 'recovering' },
+    delayMs: dice.between(least, most),
+  });
+  return [
+    { when: { at: dice.between(4000, 6000) }, kind: 'kill', node: 'A', forMs: dice.between(3000, 6000) },
+    { when: back(0, 0), kind: 'cut', links: apart, forMs: healAt },
+    { when: back(0, 1500), kind: 'fullDisk', node: 'A', forMs: healAt },
+    { when: back(2000, 6000), kind: 'kill', node: 'B', forMs: dice.between(4000, 12_000) },
+  ];
+}
+
 /** Worlds whose disks fill up. In some of them the customer's does, and nothing else happens: its provider then serves. */
 export function drawFullDisks(seed: number): Scenario {
   const dice = rollDice(seed, 'full disks');
   const scenario = drawScenario(seed);
+  const back = rollDice(seed, 'full when back');
+  if (back.chance(0.1)) return { ...scenario, faults: drawBack(back, scenario.healAt) };
   if (!dice.chance(0.4))
     return { ...scenario, faults: [...scenario.faults, ...drawSome(dice, scenario.healAt)] };
   const at = dice.between(6000, 8000);

@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { ContractRecord } from '@antirio/ledger-machine';
 import { hasServedOut, keepsOnly, opensWhenOffline } from '@antirio/service-contract';
+import type { Payload } from './ledger.ts';
 import type { SetRecord } from './ledger-view.ts';
 import { createAbleStretches } from './able.ts';
 import { watchBridge } from './bridge-watch.ts';
@@ -15,6 +16,8 @@ import type { SimContract, World } from './world.ts';
 const COLLECTS_WITHIN_MS = 9000;
 /** Somebody acts: a call of a centre that died may be waited for (5 s), a living customer without a lease is (7 s), and what may be on air. */
 const ACTS_WITHIN_MS = 16_000;
+/** Asked before, a call has come to nothing by then. */
+const ASKED_WITHIN_MS = 6000;
 /** What a provider needs at a stretch to take over, besides: much less than the terms give it. */
 const ABLE_MS = 12_000;
 const LOOK_EVERY_MS = 250;
@@ -47,6 +50,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const able = createAbleStretches();
   let customerWellSince: number | undefined;
   let reachableSince = Infinity;
+  let fullSince = Infinity;
 
   const both = (one: NodeName, other: NodeName): Link[] => [
     network.link(one, other),
@@ -155,20 +159,21 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
       isWhole(one) && edges.every((other) => one === other || isGood(one, other));
     return edges.every(isJoined);
   };
-  /** Since its start: before, a provider promises nothing. */
-  const hasHeardLedger = ({ providerParty }: SimContract): boolean =>
-    providerParty().asSibling().promiser.newest > 0;
+  /** Those that are to promise the holder something have, each since its start. */
+  const haveHeardLedger = (holder: string): boolean => {
+    const others =
+      holder === terms.customer ? contracts.map(({ providerParty }) => providerParty()) : A.parties();
+    return others.every((party) => party.asSibling().promiser.newest > 0);
+  };
   const agreeOnHolder = (): boolean => {
     const { holder, epoch, released } = ledger.read(`set/${terms.set.setId}`) as SetRecord;
-    if (released?.epoch === epoch) return false;
+    if (released?.epoch === epoch || !haveHeardLedger(holder)) return false;
     const own = A.parties().map((party) => party.phase());
     const theirs = contracts.map(({ providerParty }) => providerParty().phase());
     const isOurs = (phase: Phase): boolean => 'epoch' in phase && phase.epoch === epoch;
     if (holder === terms.customer)
       return (
-        own.every((one) => isOurs(one) && ownsIn.has(one.at)) &&
-        theirs.every((one) => idlePhases.has(one.at)) &&
-        contracts.every(hasHeardLedger)
+        own.every((one) => isOurs(one) && ownsIn.has(one.at)) && theirs.every((one) => idlePhases.has(one.at))
       );
     const [first] = theirs;
     const serves = theirs.length === 1 && first?.at === 'active' && isOurs(first);
@@ -211,6 +216,7 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     engine.after(LOOK_EVERY_MS, look);
     const { now } = engine;
     lookAtWells(now);
+    fullSince = hosts.A.full ? Math.min(fullSince, now) : Infinity;
     if (isWell('A') && !isUnserved()) customerWellSince ??= now;
     else customerWellSince = undefined;
     // before it is READY, a provider has nothing to take over with
@@ -223,17 +229,25 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   };
   engine.after(LOOK_EVERY_MS, look);
   const hidesProbes = attack.patient && attack.kinds.includes('probeReply');
+  /** Without its customer's word: of whoever answers the witness for longer than its word counts no keys are opened. */
+  const onOpened = (contractId: string): void => {
+    const opened = contracts.find((one) => one.terms.contractId === contractId);
+    const reachableMs = engine.now - Math.max(reachableSince, changedAt);
+    if (opened?.terms.opening !== 'witnessed' || hidesProbes) return;
+    if (reachableMs >= WITNESSED_MS + 3 * ledgerMs)
+      judge.broken('escrow', `keys are opened of a customer that is there for ${Math.round(reachableMs)} ms`);
+  };
+  /** Nobody would act under an epoch that its holder cannot write down. */
+  const onTaken = (by: string): void => {
+    const fullMs = engine.now - Math.max(fullSince, changedAt);
+    if (by === terms.customer && fullMs >= ASKED_WITHIN_MS)
+      judge.broken('full', `the customer takes an epoch, and its disk is full for ${Math.round(fullMs)} ms`);
+  };
   return {
-    /** On its customer's word or the witness's: of whoever answers the witness for longer than its word counts no keys are opened. */
-    onOpened(contractId: string): void {
-      const opened = contracts.find((one) => one.terms.contractId === contractId);
-      const reachableMs = engine.now - Math.max(reachableSince, changedAt);
-      if (opened?.terms.opening !== 'witnessed' || hidesProbes) return;
-      if (reachableMs >= WITNESSED_MS + 3 * ledgerMs)
-        judge.broken(
-          'escrow',
-          `keys are opened of a customer that is there for ${Math.round(reachableMs)} ms`,
-        );
+    onRecorded(payload: Payload): void {
+      if (payload.type === 'epoch/take') onTaken(payload.request.by);
+      if (payload.type === 'contract/open' && payload.evidence?.word === undefined)
+        onOpened(payload.contractId);
     },
     onChange(): void {
       changedAt = engine.now;

@@ -23,7 +23,7 @@ export interface SetRecord {
   readonly holder: EdgeId;
   readonly takenAt: number;
   readonly released?: { readonly epoch: number };
-  readonly letGo?: { readonly epoch: number; readonly bootId: string };
+  readonly lastRelease?: { readonly epoch: number; readonly bootId: string };
   readonly contracts: readonly string[];
   readonly slots: Readonly<Record<string, number>>;
 }
@@ -36,8 +36,8 @@ export function ledgerView(ledger: SimLedger, terms: ContractTerms) {
   const setRecord = (): SetRecord => ledger.read(`set/${set.setId}`) as SetRecord;
   const contract = (): LedgerContract => ledger.read(`contract/${contractId}`) as LedgerContract;
   const epochRecord = (): EpochRecord => {
-    const { epoch, holder, released, letGo } = setRecord();
-    return { epoch, holder, released: released?.epoch === epoch, letGo };
+    const { epoch, holder, released, lastRelease } = setRecord();
+    return { epoch, holder, released: released?.epoch === epoch, lastRelease };
   };
   /** Whether a provider has had the epoch for as long as its contracts, all as by `termsOf`, let it act. */
   const servedOut = (termsOf: (contractId: string) => ContractTerms, now: number): boolean => {

@@ -212,7 +212,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'two contracts, one slot: both providers of a set use the same counter blocks',
     kind: 'twoProviders',
-    from: 450,
+    from: 1555,
     pieces: () => ({
       ...honestPieces(),
       nextBlock: (slot, highest) => nextBlock(oneSlot(slot), highest),
@@ -223,7 +223,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the loser acts: a second provider is given the epoch while the first holds it',
     kind: 'twoProviders',
-    from: 240,
+    from: 176,
     pieces: () => ({
       ...honestPieces(),
       centralStep(state, event, context) {

@@ -26,6 +26,15 @@ function freedAtOnce<S extends Promising>(state: S, event: PartyEvent): S {
   return released && epoch >= state.promiser.epoch ? unbound(state) : state;
 }
 
+/** Any release is taken for that of the run that was promised something. */
+function freedByAny({ promiser }: Promising, event: PartyEvent): PartyEvent {
+  if (event.type !== 'answer' || !event.ok || event.method !== 'record') return event;
+  const record = event.value as ContractRecord;
+  if (record.lastRelease === undefined) return event;
+  const { epoch } = record.lastRelease;
+  return { ...event, value: { ...record, lastRelease: { epoch, bootId: promiser.to ?? '' } } };
+}
+
 /** From when the grantor says, whatever may come on air by what was promised. */
 function actsWhenTold<S extends Pick<CustomerState | ProviderState, 'acting'>>(
   before: S,
@@ -60,6 +69,18 @@ const byItsDisk: Pieces['providerStep'] = (state, event, context) => {
   return [{ ...next, lastRecord: undefined }, effects];
 };
 
+/** The same of a customer. */
+const customersDisk: Pieces['customerStep'] = (state, event, context) => {
+  const isAsked = event.type === 'datagram' && event.datagram.kind === 'leaseRequest';
+  if (!isAsked || state.promiser.newest > 0) return customerStep(state, event, context);
+  const [next, effects] = customerStep(
+    { ...state, promiser: { ...state.promiser, newest: 1 } },
+    event,
+    context,
+  );
+  return [{ ...next, promiser: { ...next.promiser, newest: 0 } }, effects];
+};
+
 /** Acting by the promises of others, with a check missing. */
 export const promiseMutants: readonly Mutant[] = [
   {
@@ -77,12 +98,36 @@ export const promiseMutants: readonly Mutant[] = [
     pieces: () => ({ ...honestPieces(), providerStep: byItsDisk }),
   },
   {
+    name: 'by its disk alone, a customer: it promises before the ledger has told that it took the next epoch itself',
+    kind: 'blocks',
+    from: 163,
+    pieces: () => ({ ...honestPieces(), customerStep: customersDisk }),
+  },
+  {
     name: 'free at once: a release is taken to mean that nothing is on its way to the air any more',
     from: 6271,
     pieces: () => ({
       ...honestPieces(),
       customerStep: (state, event, context) => customerStep(freedAtOnce(state, event), event, context),
       providerStep: (state, event, context) => providerStep(freedAtOnce(state, event), event, context),
+    }),
+  },
+  {
+    name: 'free by any release: a provider takes that of an earlier run for one of a customer that has come back with an old disk',
+    kind: 'blocks',
+    from: 39,
+    pieces: () => ({
+      ...honestPieces(),
+      providerStep: (state, event, context) => providerStep(state, freedByAny(state, event), context),
+    }),
+  },
+  {
+    name: 'free by any release: a customer takes that of an earlier run for one of its provider that has come back with an old disk',
+    kind: 'blocks',
+    from: 1409,
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep: (state, event, context) => customerStep(state, freedByAny(state, event), context),
     }),
   },
   {

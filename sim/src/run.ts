@@ -237,8 +237,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     onProbe: watchProbes(() => late.judge),
     onTheft: (holder) => stolen(`${holder} gives its share without an opening on the ledger`),
     onRealKeys: () => stolen('a drill has opened the contract’s own keys'),
-    onOpened: (contractId) => {
-      late.health?.onOpened(contractId);
+    onRecorded: (payload) => {
+      late.health?.onRecorded(payload);
     },
     onRuling: (overMs, provider) => {
       late.health?.onRuling(overMs, provider);

@@ -26,7 +26,7 @@ import { createGateway } from './gateway.ts';
 import { createHolders } from './holders.ts';
 import { createHost, type Host } from './host.ts';
 import { identities } from './identities.ts';
-import { createLedger, type SimLedger } from './ledger.ts';
+import { createLedger, type Payload, type SimLedger } from './ledger.ts';
 import { simulateLending, type Lend } from './lent-downlinks.ts';
 import { misstating } from './misstated.ts';
 import { createMotes, type Motes } from './motes.ts';
@@ -82,7 +82,7 @@ export interface WorldPorts {
   readonly onMayAct: (epoch: number, from: number, by: NodeName) => void;
   readonly onPhase: (node: NodeName, phase: string) => void;
   readonly onRuling: (overMs: number, provider: EdgeId) => void;
-  readonly onOpened: (contractId: string) => void;
+  readonly onRecorded: (payload: Payload) => void;
   /** Blocks of FCntDown that the grantor has given, and those that an edge has on its disk. */
   readonly onGiven: (devAddr: string, index: number) => void;
   readonly onKept: (node: NodeName, by: EdgeId, marks: readonly BlockMark[]) => void;
@@ -340,7 +340,7 @@ export function createWorld(scenario: Scenario, ports: WorldPorts): World {
       sendFrom('central', to, datagram);
     },
     onRuling: ports.onRuling,
-    onOpened: ports.onOpened,
+    onRecorded: ports.onRecorded,
     onGiven: ports.onGiven,
   });
   hosts.central.onStart(() => {

@@ -23,7 +23,7 @@ const setRecord = z.looseObject({
   slots: z.record(z.string(), z.int()),
   takenAt: z.number(),
   released: z.looseObject({ epoch: z.int() }).optional(),
-  letGo: z.object({ epoch: z.int(), bootId: z.string() }).optional(),
+  lastRelease: z.object({ epoch: z.int(), bootId: z.string() }).optional(),
 });
 export type SetRecord = z.output<typeof setRecord>;
 
@@ -45,8 +45,13 @@ const termsRecord = z.looseObject({ terms: contractTerms });
 const TERMS_KEPT = 1000;
 
 export function recordOf(set: SetRecord): EpochRecord {
-  const { epoch, holder, released, letGo } = set;
-  return { epoch, holder, released: released?.epoch === epoch, ...(letGo === undefined ? {} : { letGo }) };
+  const { epoch, holder, released, lastRelease } = set;
+  return {
+    epoch,
+    holder,
+    released: released?.epoch === epoch,
+    ...(lastRelease === undefined ? {} : { lastRelease }),
+  };
 }
 
 /** What the ledger says, in the words of the central arbitrator's machine. */

@@ -177,12 +177,16 @@ function giveBack(context: Context, active: LiveContract, epoch: number) {
 }
 
 function released(
-  { letGo: _before, ...set }: SetRecord,
+  { lastRelease: _before, ...set }: SetRecord,
   tx: PayloadOf<'epoch/release'>,
   at: number,
 ): SetRecord {
   const { epoch, bootId } = tx;
-  return { ...set, released: { epoch, at }, ...(bootId === undefined ? {} : { letGo: { epoch, bootId } }) };
+  return {
+    ...set,
+    released: { epoch, at },
+    ...(bootId === undefined ? {} : { lastRelease: { epoch, bootId } }),
+  };
 }
 
 /** The holder gives its epoch up, with the counters that nobody may use again. */

@@ -214,7 +214,7 @@ export function balances(ledger: TestLedger): number[] {
   );
 }
 
-function must(receipt: Receipt): void {
+export function must(receipt: Receipt): void {
   // a test's world that cannot be built is a test that fails
   if (!receipt.ok) throw new AntirioError('internal', receipt.message);
 }

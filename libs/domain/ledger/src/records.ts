@@ -252,7 +252,7 @@ export interface SetRecord {
   /** The newest epoch that its holder gave up. */
   readonly released?: { readonly epoch: number; readonly at: number };
   /** Which run of its holder gave up the epoch that was released last, where it said so. */
-  readonly letGo?: { readonly epoch: number; readonly bootId: string };
+  readonly lastRelease?: { readonly epoch: number; readonly bootId: string };
   /** Fixed for the life of the session keys: FCntDown blocks with index = slot (mod 4) are the party's. */
   readonly slots: Readonly<Record<EdgeId, number>>;
   /** Contracts that have not ended. */

@@ -10,6 +10,7 @@ import {
   cleo,
   contractOf,
   makeTerms,
+  must,
   ready,
   readyLedger,
   register,
@@ -19,7 +20,7 @@ import {
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
-import { keys } from './records.ts';
+import { keys, type SetRecord } from './records.ts';
 import type { ContractTerms } from '@antirio/service-contract';
 
 /** From READY over a takeover under `epoch` to the customer's own epoch after it; nothing is stated yet. */
@@ -107,6 +108,26 @@ test('a takeover that is not owed stays so after one that was counted: what anot
     life: { state: 'READY_EXPOSED' },
     served: { takeovers: 1, epoch: 2 },
   });
+});
+
+test('the set keeps which run of its holder released last, beyond the next epoch, and forgets it with one that does not say', () => {
+  const terms = makeTerms(1);
+  const ledger = readyLedger(terms);
+  const { setId } = terms.set;
+  const last = (): unknown => (ledger.state.get(keys.set(setId)) as SetRecord).lastRelease;
+  const release = (epoch: number, bootId?: string) =>
+    ({ type: 'epoch/release', setId, epoch, counters: {}, bootId }) as const;
+  expect(last()).toBeUndefined();
+  for (const bootId of ['', 'x'.repeat(65)])
+    expect(() => ledger.send(ada, release(1, bootId))).toThrow(/at bootId/);
+  must(ledger.send(ada, release(1, 'boot-a')));
+  must(ledger.send(central, take(ben, terms, 1)));
+  expect(last()).toEqual({ epoch: 1, bootId: 'boot-a' });
+  must(ledger.send(ben, release(2, 'boot-b')));
+  expect(last()).toEqual({ epoch: 2, bootId: 'boot-b' });
+  must(ledger.send(central, take(ada, terms, 2)));
+  must(ledger.send(ada, release(3)));
+  expect(last()).toBeUndefined();
 });
 
 test('what was served is paid where the contract ends before the last takeover', () => {

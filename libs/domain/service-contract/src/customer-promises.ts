@@ -110,14 +110,20 @@ export function onPromiseDatagram(
   return acting === undefined ? undefined : [{ ...state, acting }, []];
 }
 
-/** Whether a provider serves under this epoch, as far as we know, and we stand by; none does that has served for `maxActiveS`. */
+/**
+ * Whether a provider serves under this epoch, as far as we know, and we stand by; none does that has served for `maxActiveS`. Before the
+ * ledger has told us anything since our start we know nothing: our disk may be an old one, which has forgotten that we took the next.
+ */
 function holds(state: CustomerState, from: EdgeId, epoch: number, now: number): boolean {
-  const { phase, record, terms, elsewhere } = state;
-  if (phase.at === 'yielded' || isOverstayed(state, now)) return false;
-  if (record !== undefined && record.epoch >= epoch)
-    return record.epoch === epoch && record.holder === from && !record.released;
-  const served = phase.at === 'recovering' && elsewhere === undefined && phase.epoch === epoch;
-  return served && from === terms.provider;
+  const { phase, record, promiser } = state;
+  if (promiser.newest === 0 || phase.at === 'yielded' || isOverstayed(state, now)) return false;
+  if (record === undefined || record.epoch < epoch) return serves(state, from, epoch);
+  return record.epoch === epoch && record.holder === from && !record.released;
+}
+
+function serves({ phase, terms, elsewhere }: CustomerState, from: EdgeId, epoch: number): boolean {
+  const isOurs = from === terms.provider && elsewhere === undefined;
+  return isOurs && phase.at === 'recovering' && phase.epoch === epoch;
 }
 
 /** A machine of that provider's contract answers; all others of this edge keep what it promises. */
@@ -166,8 +172,12 @@ export function notYet(
 }
 
 /** Who has released its epoch frees us of what we promised it, and nothing is promised under one before the newest. */
-export function freedBy(state: CustomerState, { epoch, letGo }: ContractRecord, now: number): CustomerState {
-  return { ...state, promiser: heardOfEpoch(freed(state.promiser, letGo, now), epoch) };
+export function freedBy(
+  state: CustomerState,
+  { epoch, lastRelease }: ContractRecord,
+  now: number,
+): CustomerState {
+  return { ...state, promiser: heardOfEpoch(freed(state.promiser, lastRelease, now), epoch) };
 }
 
 /** The epoch is ours: we act under it once everything that was sent under another one is off the air. */

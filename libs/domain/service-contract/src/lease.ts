@@ -1,5 +1,5 @@
 import type { EdgeId } from '@antirio/kernel';
-import type { LetGo } from './messages.ts';
+import type { LastRelease } from './messages.ts';
 
 /**
  * Leases: the holder of an epoch acts only while the grantor has promised to give no other, or all who could be given it have
@@ -119,7 +119,7 @@ export interface EpochRecord {
   readonly holder: EdgeId;
   readonly released: boolean;
   /** Of the set's epoch that was released last. */
-  readonly letGo?: LetGo | undefined;
+  readonly lastRelease?: LastRelease | undefined;
 }
 
 /** Whether the grantor, up since `startedAt`, promises the holder of `epoch` to give no other for one lease. */

@@ -183,8 +183,8 @@ export type CallArgs = {
 
 /** Central's answer to `record`: what its ledger says now. */
 /** An epoch that was released, and the run of its holder that shut its fence before. */
-const letGo = z.object({ epoch: count, bootId: short });
-export type LetGo = z.output<typeof letGo>;
+const lastRelease = z.object({ epoch: count, bootId: short });
+export type LastRelease = z.output<typeof lastRelease>;
 
 export const contractRecord = z.object({
   state: z.string(),
@@ -192,7 +192,7 @@ export const contractRecord = z.object({
   holder: edgeId,
   released: z.boolean(),
   /** Of the set's epoch that was released last. */
-  letGo: letGo.optional(),
+  lastRelease: lastRelease.optional(),
   /** The provider's newest epoch under this contract. */
   activation: count.optional(),
   /** How long ago it was given, ms, by the ledger's time. */

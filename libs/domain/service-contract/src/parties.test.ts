@@ -300,7 +300,7 @@ describe('the customer', () => {
     let state = createCustomer(terms, { at: 'recovering', epoch: 2 }, 'boot-a', 0);
     const handback = { epoch: 2, from: 4, through: 90 };
     const ours = { state: 'RETURNING', epoch: 3, holder: terms.customer, released: false, activation: 2 };
-    const value = { ...ours, handback, letGo: { epoch: 2, bootId: 'boot-b' } };
+    const value = { ...ours, handback, lastRelease: { epoch: 2, bootId: 'boot-b' } };
     const phases = [1000, 3040, 3080].map((now) => {
       [state] = step(state, { type: 'answer', method: 'record', ok: true, value }, now);
       return state.phase.at;

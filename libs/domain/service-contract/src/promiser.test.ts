@@ -56,21 +56,21 @@ describe('a provider that has promised not to act', () => {
     // a grantor that was asked before it knew of the release counts from the end of its own lease
     pair.toProvider(taken);
     expect(pair.provider().phase.at).toBe('reading');
-    pair.toProvider(recorded({ released: true, letGo: { epoch: 1, bootId: 'boot-a' } }));
+    pair.toProvider(recorded({ released: true, lastRelease: { epoch: 1, bootId: 'boot-a' } }));
     pair.toProvider(taken);
     expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
     expect(pair.provider().acting.lease.actFrom).toBeCloseTo(4000 + (3000 * 1.02) / 0.98);
   });
 
   test('keeps it where another run of the customer had released its epoch before: who came back with an old disk does not know', () => {
-    for (const letGo of [undefined, { epoch: 1, bootId: 'boot-x' }, { epoch: 0, bootId: 'boot-a' }]) {
+    for (const lastRelease of [undefined, { epoch: 1, bootId: 'boot-x' }, { epoch: 0, bootId: 'boot-a' }]) {
       const pair = gathered();
       pair.run(4000);
-      pair.toProvider(recorded({ released: true, letGo }));
+      pair.toProvider(recorded({ released: true, lastRelease }));
       pair.toProvider(taken);
       expect(pair.provider().phase.at).toBe('reading');
       expect(pair.acts()).toBe(true);
-      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, letGo });
+      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, lastRelease });
       pair.run(pair.leaseEnds() + 180);
       pair.toProvider(own);
       expect(pair.provider().phase).toMatchObject({ at: 'active', epoch: 2 });
@@ -139,8 +139,8 @@ test('whatever the clocks, the delays and the losses: nobody acts under a later 
         phase: { at: 'reading', from: 7 },
       });
       // what another run of the customer released frees nobody of what this one was promised
-      const letGo = { epoch: 1, bootId: 'boot-x' };
-      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, letGo });
+      const lastRelease = { epoch: 1, bootId: 'boot-x' };
+      const own = recorded({ state: 'ACTIVE', epoch: 2, holder: terms.provider, activation: 2, lastRelease });
       let ends = 0;
       for (let now = 0; now < 22_000; now = pair.now()) {
         isCut = now >= cutAt;

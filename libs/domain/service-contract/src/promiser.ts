@@ -1,7 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import { grantorChallenge, isFresh } from './grantor.ts';
 import { MAX_DOWNLINK_LEAD_MS, promisedUntil, silentUntil, surelyPassed } from './lease.ts';
-import type { LeaseGrant, LeaseRefused, LeaseRequest, LetGo } from './messages.ts';
+import type { LeaseGrant, LeaseRefused, LeaseRequest, LastRelease } from './messages.ts';
 
 /**
  * A party's promise to the holder of its set's epoch: not to act under a later one before its end. Only that is promised: it goes on
@@ -106,8 +106,9 @@ export function heardOfEpoch(promiser: Promiser, epoch: number): Promiser {
  * of it frees us: one that has come back with an old disk knows nothing of the release, and what it was promised stands. What was
  * sent last may still wait in a gateway, and a grantor that has not heard of it for long does not wait for that.
  */
-export function freed(promiser: Promiser, letGo: LetGo | undefined, now: number): Promiser {
-  const isOver = letGo !== undefined && letGo.epoch >= promiser.epoch && letGo.bootId === promiser.to;
+export function freed(promiser: Promiser, lastRelease: LastRelease | undefined, now: number): Promiser {
+  const isOver =
+    lastRelease !== undefined && lastRelease.epoch >= promiser.epoch && lastRelease.bootId === promiser.to;
   return isOver ? { ...promiser, until: Math.min(promiser.until, now) } : promiser;
 }
 

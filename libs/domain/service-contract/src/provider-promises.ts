@@ -182,13 +182,13 @@ function onPromiseAsked(state: ProviderState, from: EdgeId, request: LeaseReques
 
 /** The grantor has another challenge for us, and whom we promised may have let go. */
 export function heardRecord(state: ProviderState, record: ContractRecord, now: number): ProviderState {
-  const { challenge, epoch, letGo } = record;
+  const { challenge, epoch, lastRelease } = record;
   const { shown, promiser } = state;
   const heard =
     challenge === undefined || challenge === shown.heard[0]
       ? shown.heard
       : [challenge, ...shown.heard].slice(0, HEARD_KEPT);
-  const known = heardOfEpoch(freed(promiser, letGo, now), epoch);
+  const known = heardOfEpoch(freed(promiser, lastRelease, now), epoch);
   return { ...state, shown: { ...shown, heard }, promiser: known, lastRecord: record };
 }
 
