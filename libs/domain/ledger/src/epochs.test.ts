@@ -14,6 +14,7 @@ import {
   validation,
   type TestLedger,
 } from './machine.fixture.ts';
+import { SILENCE_MS } from './settlement.ts';
 
 const terms = makeTerms(1);
 const { contractId } = terms;
@@ -95,6 +96,21 @@ describe('epochs', () => {
       life: { state: 'ACTIVE', epoch: 3 },
       activation: { owed: true },
     });
+  });
+
+  test('left behind by a contract that is over go back to its customer, and to nobody else', () => {
+    const ledger = readyLedger();
+    ledger.now += 5000;
+    ledger.send(central, take(ben, terms, 1, { customer: ledger.now }));
+    ledger.send(ben, { type: 'epoch/release', setId: 'set-1', epoch: 2, counters: {} });
+    ledger.send(ben, statement(terms, 2, 50));
+    ledger.now += SILENCE_MS;
+    ledger.send(ben, { type: 'contract/close', contractId });
+    const ended = contractOf(ledger, contractId);
+    expect(ended.life.state).toBe('SETTLED');
+    expect(ledger.send(central, take(ben, terms, 2))).toMatchObject({ code: 'gone' });
+    expect(ledger.send(central, take(ada, terms, 2))).toMatchObject({ ok: true, result: { epoch: 3 } });
+    expect(contractOf(ledger, contractId)).toEqual(ended);
   });
 
   test('opening needs a ring root that the provider signed', () => {

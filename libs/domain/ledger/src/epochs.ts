@@ -64,7 +64,9 @@ function refuseTake(
   const taker = tx.request.by;
   if (set?.id !== setId || contract.setId !== setId)
     return refuse('notFound', 'the contract is not of this set');
-  if (isEnded(contract.life)) return refuse('gone', `the contract is ${contract.life.state}`);
+  // what its customer does not hold when it ends nobody else could give back
+  if (isEnded(contract.life) && taker !== contract.customer)
+    return refuse('gone', `the contract is ${contract.life.state}`);
   const notEligible = refuseTaker({ contract, terms }, taker);
   if (notEligible !== undefined) return notEligible;
   if (!verifyDocument(tx.request, tx.request.kind))

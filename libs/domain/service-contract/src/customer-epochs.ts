@@ -130,6 +130,16 @@ export function onOwnTake(state: CustomerState, record: ContractRecord, context:
     : undefined;
 }
 
+/**
+ * The contract has ended while we were away, under the epoch that our provider had by it, or that we had given up for it: nobody but us
+ * can take that back, and the contract is not over for us before.
+ */
+export function isLeftBehind({ terms, phase }: CustomerState, record: ContractRecord): boolean {
+  const { holder, epoch, activation, released } = record;
+  if (holder === terms.provider) return activation === epoch;
+  return phase.at === 'yielded' && phase.epoch === epoch && released;
+}
+
 /** The contract is over; the set is ours still, under the epoch that the ledger says. */
 export function endWith(state: CustomerState, record: ContractRecord, context: Context): Step {
   const { phase, terms } = state;

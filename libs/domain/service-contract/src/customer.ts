@@ -4,6 +4,7 @@ import { callEnded, callKey, isReleaseVain } from './calls.ts';
 import {
   endWith,
   hearsCentre,
+  isLeftBehind,
   isStable,
   lapsedBy,
   mayAsk,
@@ -176,6 +177,7 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
   retaken(state, now) {
     const { phase, observed, record } = state;
     if (phase.at !== 'retaken' || record?.handback?.epoch !== phase.providerEpoch) return [state, []];
+    if (isOver(record)) return [state, []];
     const { from, through } = record.handback;
     if ((observed.source?.pulledThrough ?? 0) < through || now - state.stateAskedAt < STATE_AGAIN_MS)
       return [state, []];
@@ -290,7 +292,8 @@ function onRecord(before: CustomerState, record: ContractRecord, context: Contex
   const { phase } = state;
   const own = onOwnTake(known, record, context);
   if (own !== undefined) return own;
-  if (isOver(record) && phase.at !== 'ended') return endWith(known, record, context);
+  if (isOver(record) && phase.at !== 'ended' && !isLeftBehind(known, record))
+    return endWith(known, record, context);
   return chain(chain(onHolder(known, record, context), followAgreement), followStatement);
 }
 
