@@ -1,3 +1,4 @@
+import { providerStep } from '@antirio/service-contract';
 import type { Mutant } from './mutants.ts';
 import { honestPieces } from './pieces.ts';
 
@@ -14,6 +15,21 @@ export const fullDiskMutants: readonly Mutant[] = [
     pieces: () => ({
       ...honestPieces(),
       senses: (observed) => ({ ...observed, storeOk: true }),
+    }),
+  },
+  {
+    name: 'a provider leaves what it gave back to a customer whose disk is full',
+    kind: 'fullDisks',
+    pieces: () => ({
+      ...honestPieces(),
+      providerStep(state, event, context) {
+        const { told } = state;
+        return providerStep(
+          { ...state, told: told === undefined ? undefined : { ...told, storeOk: true } },
+          event,
+          context,
+        );
+      },
     }),
   },
 ];

@@ -34,12 +34,25 @@ function drawBack(dice: Dice, healAt: number): Fault[] {
   ];
 }
 
+/** The customer asks for its sensors, and its disk fills up before it has them: its provider has given them back by then, or is about to. */
+function drawAsked(dice: Dice, healAt: number): Fault[] {
+  const at = dice.pick(['releasing', 'released', 'stating', 'stated']);
+  const when: Fault['when'] = { node: 'B', enters: at, delayMs: dice.between(0, 400) };
+  const forMs = dice.chance(0.3) ? dice.between(4000, 12_000) : healAt;
+  return [
+    { when: { at: dice.between(4000, 6000) }, kind: 'kill', node: 'A', forMs: dice.between(3000, 6000) },
+    { when, kind: 'fullDisk', node: 'A', forMs },
+  ];
+}
+
 /** Worlds whose disks fill up. In some of them the customer's does, and nothing else happens: its provider then serves. */
 export function drawFullDisks(seed: number): Scenario {
   const dice = rollDice(seed, 'full disks');
   const scenario = drawScenario(seed);
   const back = rollDice(seed, 'full when back');
   if (back.chance(0.1)) return { ...scenario, faults: drawBack(back, scenario.healAt) };
+  const asked = rollDice(seed, 'full when asked');
+  if (asked.chance(0.1)) return { ...scenario, faults: drawAsked(asked, scenario.healAt) };
   if (!dice.chance(0.4))
     return { ...scenario, faults: [...scenario.faults, ...drawSome(dice, scenario.healAt)] };
   const at = dice.between(6000, 8000);

@@ -1,9 +1,12 @@
 import { expect, test } from '@jest/globals';
 import { generateIdentity, openIdentity, signDocument } from '@antirio/kernel';
-import { called, driveCustomer, recorded, terms, tick } from './contract.fixture.ts';
+import { called, driveCustomer, driveProvider, recorded, terms, tick } from './contract.fixture.ts';
 import { createCustomer, type CustomerPhase } from './customer-state.ts';
+import { currentNonce } from './detector.ts';
 import { mayGoUnwritten } from './full-disk.ts';
-import type { ProviderPhase } from './provider-state.ts';
+import type { ContractRecord } from './messages.ts';
+import type { PartyEvent } from './party.ts';
+import { createProvider, type ProviderPhase, type ProviderState } from './provider-state.ts';
 import { YIELD_KIND, type SignedWord } from './yield-word.ts';
 
 const body = {
@@ -66,5 +69,55 @@ test('it neither asks for its sensors back nor takes an epoch while it could not
     expect(asked(phase, true)).toEqual(expect.arrayContaining(['take']));
     expect(asked(phase, false)).not.toContain('take');
     expect(asked(phase, false)).not.toContain('return');
+  }
+});
+
+const gaveBack: ProviderPhase = { at: 'stated', from: 7, epoch: 3 };
+const returning = { state: 'RETURNING', epoch: 3, holder: terms.provider, activation: 3 } as const;
+const free: Partial<ContractRecord> = { ...returning, released: true };
+
+interface Heard {
+  readonly storeOk: boolean;
+  readonly leaseLeftMs?: number;
+}
+
+function beat(state: ProviderState, sequence: number, { storeOk, leaseLeftMs = 0 }: Heard): PartyEvent {
+  const echo = currentNonce(state.watch.detector);
+  const about = { contractId: terms.contractId, epoch: 3, bootId: 'boot-a', clock: 0 };
+  const said = { ...about, sequence, echo, storeOk, leaseLeftMs };
+  return { type: 'datagram', from: terms.customer, datagram: { kind: 'beat', body: said } };
+}
+
+/** A provider that gave its epoch back, whose customer beats on; when it began to take over, ms after that. */
+function opensAfter(record: Partial<ContractRecord>, heard: Heard, held = false): number | undefined {
+  const ring: PartyEvent = { type: 'observed', observed: { ring: { from: 7, next: 20 } } };
+  let { state } = driveProvider(createProvider(terms, gaveBack, 'boot-b', 0), ring, 0);
+  state = driveProvider({ ...state, held }, recorded(record), 0).state;
+  for (let now = 20; now <= 6000; now += 20) {
+    if (now % 200 === 0) state = driveProvider(state, beat(state, now, heard), now).state;
+    state = driveProvider(state, tick, now).state;
+    if (state.phase.at !== 'stated') {
+      expect(state.phase).toMatchObject({ at: 'opening', from: 7, after: 3 });
+      return now;
+    }
+  }
+  return undefined;
+}
+
+test('what it gave back and its customer cannot take is taken over again', () => {
+  expect(opensAfter(free, { storeOk: false })).toBeLessThan(3000);
+  // the ledger gave the customer an epoch while its disk filled up
+  const idle = { ...returning, epoch: 4, holder: terms.customer, leaseRuns: false } as const;
+  expect(opensAfter(idle, { storeOk: false })).toBeLessThan(3000);
+});
+
+test('nothing is taken from a customer that can take it, acts or may act still, nor while an operator holds it', () => {
+  expect(opensAfter(free, { storeOk: true })).toBeUndefined();
+  expect(opensAfter(free, { storeOk: false, leaseLeftMs: 1000 })).toBeUndefined();
+  expect(opensAfter(free, { storeOk: false }, true)).toBeUndefined();
+  expect(opensAfter({ ...free, released: false }, { storeOk: false })).toBeUndefined();
+  for (const leaseRuns of [true, undefined]) {
+    const theirs = { ...returning, epoch: 4, holder: terms.customer, leaseRuns };
+    expect(opensAfter(theirs, { storeOk: false })).toBeUndefined();
   }
 });

@@ -1,6 +1,8 @@
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
-import type { ProviderPhase } from './provider-state.ts';
+import type { ContractRecord } from './messages.ts';
+import type { ProviderPhase, ProviderState } from './provider-state.ts';
 import { takeAfter } from './step.ts';
+import type { ContractTerms } from './terms.ts';
 
 /** The way from acting to standing by. */
 const GIVES_AWAY: ReadonlySet<string> = new Set(['guarded', 'yielding', 'yielded', 'recovering']);
@@ -23,4 +25,23 @@ export function mayGoUnwritten(
 /** A customer asks for an epoch only where it can write down that it has it: else the ledger's would be one that nobody acts under. */
 export function takeBackAfter(state: CustomerState, expected: number, now: number): Step {
   return state.observed.storeOk === false ? [state, []] : takeAfter(state, expected, now);
+}
+
+/** A customer that can takes an epoch that is given back to it in a part of this. */
+const TAKES_WITHIN_MS = 2000;
+
+/**
+ * Whether what we gave back lies there, as the customer that asked for it cannot take it: it lives, and says by its beats that its disk
+ * takes nothing and that it does not act. Nobody would act before there is room.
+ */
+export function cannotTake({ phase, terms, record, told, watch }: ProviderState, now: number): boolean {
+  if (phase.at !== 'stated' || told?.storeOk !== false || record === undefined) return false;
+  return liesIdle(terms, record, phase.epoch) && now - (watch.fencedSince ?? Infinity) >= TAKES_WITHIN_MS;
+}
+
+/** Nobody has our epoch, or the customer has the next one, which the ledger gave while its disk filled up, and no lease under it. */
+function liesIdle({ customer, provider }: ContractTerms, record: ContractRecord, ours: number): boolean {
+  const { holder, epoch, released, leaseRuns } = record;
+  if (holder === provider) return released && epoch === ours;
+  return holder === customer && epoch > ours && leaseRuns === false;
 }

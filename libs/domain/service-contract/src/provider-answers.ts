@@ -5,7 +5,7 @@ import { heardOtherwise } from './detector.ts';
 import { isDisputed } from './dispute.ts';
 import { openingRecorded, shareRefused, shareReleased } from './gathering.ts';
 import { MAX_DOWNLINK_LEAD_MS } from './lease.ts';
-import { contractRecord, isOver, takeAnswer, type ContractRecord, type Evidence } from './messages.ts';
+import { contractRecord, isOver, takeAnswer, type ContractRecord } from './messages.ts';
 import { isServedByOther } from './other-provider.ts';
 import { actUnder, waitOf, type Context, type PartyEvent } from './party.ts';
 import { actFrom, heardOfEpoch, mustWait } from './promiser.ts';
@@ -15,7 +15,7 @@ import { isRekeying } from './rekey-wait.ts';
 import { keepsOnly } from './relay.ts';
 import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
 import { chain, enter } from './step.ts';
-import { createWatch, witnessed } from './watch.ts';
+import { createWatch, unasked, witnessed } from './watch.ts';
 
 const RECORD_PACE_MS = 500;
 const WITNESS_PACE_MS = 200;
@@ -232,12 +232,7 @@ function catchUp(
   if (phase.at !== 'opening' && phase.at !== 'ready' && phase.at !== 'stated')
     return serve(state, from, activation, MAX_DOWNLINK_LEAD_MS, context);
   if (phase.at === 'opening') return [state, []];
-  const evidence: Evidence = {
-    lastBeatMsAgo: Math.round(context.now - watch.detector.lastHeardAt),
-    lastSequence: watch.detector.sequence,
-    probesUnanswered: 0,
-    witness: 'unasked',
-  };
+  const evidence = unasked(watch, context.now);
   const after = phase.at === 'stated' ? { after: phase.epoch } : {};
   const fresh = { ...state, gathering: nothingGathered };
   return enter(fresh, { at: 'opening', from, evidence, ...after }, 'confirmed', evidence);

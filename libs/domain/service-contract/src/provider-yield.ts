@@ -3,7 +3,7 @@ import type { Evidence } from './messages.ts';
 import { nothingGathered, type ProviderState, type Step } from './provider-state.ts';
 import { keepsOnly } from './relay.ts';
 import { enter } from './step.ts';
-import { cleared } from './watch.ts';
+import { cleared, unasked } from './watch.ts';
 import { isPlanned, isWordOf, kindOfWord, type SignedWord } from './yield-word.ts';
 
 /** The provider takes over from a living customer, on its signed word. */
@@ -37,7 +37,7 @@ export function onTakeOver(state: ProviderState, word: SignedWord, now: number):
   const from = phase.at === 'stated' ? phase.from : observed.ring?.from;
   // Just started: the word is said again.
   if (from === undefined) return [state, []];
-  const evidence = evidenceOf(state, word, now);
+  const evidence: Evidence = { ...unasked(state.watch, now), yielded: kindOfWord(word) };
   const after = phase.at === 'stated' ? { after: phase.epoch } : {};
   return enter(
     { ...known, watch: cleared(state.watch), gathering: nothingGathered, rimAskedAt: -Infinity },
@@ -45,17 +45,6 @@ export function onTakeOver(state: ProviderState, word: SignedWord, now: number):
     'confirmed',
     { ...evidence, cause: word.body.cause },
   );
-}
-
-function evidenceOf(state: ProviderState, word: SignedWord, now: number): Evidence {
-  const { detector } = state.watch;
-  return {
-    lastBeatMsAgo: Math.max(0, Math.round(now - detector.lastHeardAt)),
-    lastSequence: detector.sequence,
-    probesUnanswered: 0,
-    witness: 'unasked',
-    yielded: kindOfWord(word),
-  };
 }
 
 /** The word that an opening rests on, for the calls that ask for the keys. */

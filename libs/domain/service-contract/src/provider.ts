@@ -13,8 +13,7 @@ import {
 } from './party.ts';
 import { askHolders, isEnough, isStale, sharesRefused } from './gathering.ts';
 import { announceKeys } from './key-renewal.ts';
-import { isDisputed } from './dispute.ts';
-import { isHeldByOther, isServedByOther } from './other-provider.ts';
+import { isHeldByOther } from './other-provider.ts';
 import { heardOf, tellHearing } from './degraded.ts';
 import { tellDeaf } from './deaf.ts';
 import { isOverstayed, noteUnknown, watchesAgain } from './max-active.ts';
@@ -32,11 +31,12 @@ import { closeWhenDue, isRekeying } from './rekey-wait.ts';
 import { keepsOnly } from './relay.ts';
 import { onRestated, stateAgain } from './restating.ts';
 import { onCustomerDatagram, type Arrival } from './provider-hears.ts';
+import { confirm, watchCustomer } from './provider-watch.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
-import { nothingGathered, type ProviderPhase, type ProviderState, type Step } from './provider-state.ts';
+import type { ProviderPhase, ProviderState, Step } from './provider-state.ts';
 import { beatShown } from './signed-beat.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
-import { cleared, watch } from './watch.ts';
+import { unasked } from './watch.ts';
 
 const VIGIL_EVERY_MS = 500;
 const RECORD_EVERY_MS = 500;
@@ -265,49 +265,6 @@ function standReady(state: ProviderState, context: Context): Step {
   return chain(told, (one) => listensStill(one, context.now));
 }
 
-function watchCustomer(state: ProviderState, { now, mayBegin }: Context): Step {
-  const { terms } = state;
-  // Who serves the customer is watched by the grantor: its record says when that one's lease has ended.
-  const isVain = isServedByOther(terms, state.record) || isDisputed(state.record);
-  const leftAlone = !opensWhenOffline(terms) || isVain;
-  if (leftAlone) {
-    const calm = cleared(state.watch);
-    return [calm === state.watch ? state : { ...state, watch: calm }, []];
-  }
-  const [next, seen] = watch(state.watch, terms, now);
-  const effects: PartyEffect[] = [];
-  if (seen.suspected !== undefined)
-    effects.push({ type: 'note', milestone: 'suspected', detail: seen.suspected });
-  for (const nonce of seen.probes ?? [])
-    effects.push({ type: 'send', to: terms.customer, datagram: { kind: 'probe', body: { nonce } } });
-  const watched: Step = [{ ...state, watch: next }, effects];
-  if (seen.askWitness)
-    return chain(watched, (one) =>
-      call(one, one.terms.central, { method: 'witness', args: { contractId: terms.contractId } }, now),
-    );
-  const { dead } = seen;
-  return dead === undefined ? watched : chain(watched, (one) => begin(one, dead, mayBegin));
-}
-
-/** Held: what is seen is told, and left to the operator. */
-function begin(state: ProviderState, dead: Evidence, mayBegin: Context['mayBegin']): Step {
-  return state.held || mayBegin?.() === false ? [state, []] : confirm(state, dead);
-}
-
-function confirm(state: ProviderState, evidence: Evidence): Step {
-  const { phase, observed } = state;
-  // The range begins with what the ring holds, which is not known yet just after a start.
-  const from = phase.at === 'stated' ? phase.from : observed.ring?.from;
-  if (from === undefined) return [state, []];
-  const after = phase.at === 'stated' ? { after: phase.epoch } : {};
-  return enter(
-    { ...state, watch: cleared(state.watch), gathering: nothingGathered, rimAskedAt: -Infinity },
-    { at: 'opening', from, evidence, ...after },
-    'confirmed',
-    evidence,
-  );
-}
-
 function onTold(state: ProviderState, event: PartyEvent, now: number): Step {
   switch (event.type) {
     case 'takeOverAsked':
@@ -333,16 +290,8 @@ function onObserved(state: ProviderState, observed: Observed, now: number): Step
 function onTakeoverTold(state: ProviderState, by: string, now: number): Step {
   const stands = state.phase.at === 'ready' || state.phase.at === 'stated';
   if (!stands || !opensWhenOffline(state.terms)) return [state, []];
-  const { detector } = state.watch;
   const note: PartyEffect = { type: 'note', milestone: 'takeoverTold', detail: { by } };
-  return chain([state, [note]], (one) =>
-    confirm(one, {
-      lastBeatMsAgo: Math.max(0, Math.round(now - detector.lastHeardAt)),
-      lastSequence: detector.sequence,
-      probesUnanswered: 0,
-      witness: 'unasked',
-    }),
-  );
+  return chain([state, [note]], (one) => confirm(one, unasked(state.watch, now)));
 }
 
 function onDatagram(state: ProviderState, arrival: Arrival, context: Context): Step {

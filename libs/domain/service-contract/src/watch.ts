@@ -156,6 +156,16 @@ function isOpen(suspicion: Suspicion, detector: Detector, now: number): boolean 
   return suspicion.burstAt === undefined || now - suspicion.burstAt < waitMs;
 }
 
+/** What a provider saw that takes over by somebody's word, or by what the ledger says: nobody was asked whether the customer lives. */
+export function unasked({ detector }: Watch, now: number): Evidence {
+  return {
+    lastBeatMsAgo: Math.max(0, Math.round(now - detector.lastHeardAt)),
+    lastSequence: detector.sequence,
+    probesUnanswered: 0,
+    witness: 'unasked',
+  };
+}
+
 /** The witness's word on a suspicion. */
 export function witnessed(known: Watch, heard: boolean, now: number): Watch {
   const { suspicion } = known;
