@@ -206,7 +206,7 @@ export function createCentralArbitrator(options: ArbitratorOptions, ports: Arbit
   addEscrowRoutes(rim, escrow);
   addDrillEscrowRoutes(rim, createDrillEscrow({ identity, ledger, store: shares, log }));
   const health = (): Record<string, { ok: boolean; detail?: string }> => ({
-    store: { ok: store.writable() },
+    store: { ok: store.writes.ok() },
     bus: bus.health(),
     ledger: ledger.watch.health(),
     leases: {

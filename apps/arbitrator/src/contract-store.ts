@@ -1,4 +1,4 @@
-import { inTransaction, openDatabase, type Database } from '@antirio/host';
+import { createWriteCheck, inTransaction, openDatabase, type Database, type WriteCheck } from '@antirio/host';
 import {
   holdersOf,
   nothingDelivered,
@@ -46,7 +46,7 @@ export interface ContractStore {
   /** All of them, or none; as with what is put. */
   forgetDocuments(contractId: string, names: readonly string[]): void;
   putDocuments(contractId: string, named: readonly (readonly [name: string, value: unknown])[]): void;
-  writable(): boolean;
+  readonly writes: WriteCheck;
   close(): void;
 }
 
@@ -92,6 +92,7 @@ function read(row: Record<string, unknown>): StoredContract {
 /** Every method that writes has reached the disk when it returns. */
 export function openContractStore(path: string): ContractStore {
   const db: Database = openDatabase(path, migrations);
+  const writes = createWriteCheck(db);
   const select = db.prepare('SELECT json, phase FROM contract WHERE id = ?');
   const selectAll = db.prepare('SELECT json, phase FROM contract ORDER BY rowid');
   const upsert = db.prepare(
@@ -178,14 +179,7 @@ export function openContractStore(path: string): ContractStore {
       const rows = selectVersions.all(contractId, prefix.length + 1, prefix);
       return rows.map((row) => Number(row['version']));
     },
-    writable() {
-      try {
-        db.exec('BEGIN IMMEDIATE; ROLLBACK');
-        return true;
-      } catch {
-        return false;
-      }
-    },
+    writes,
     close: () => {
       db.close();
     },

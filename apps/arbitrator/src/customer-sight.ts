@@ -7,7 +7,7 @@ import type { PartyRooms } from './party-rooms.ts';
 interface SightPorts {
   readonly terms: ContractTerms;
   readonly rooms: Pick<PartyRooms, 'senses' | 'fillFrom'>;
-  readonly store: Pick<ContractStore, 'writable'>;
+  readonly store: Pick<ContractStore, 'writes'>;
   readonly log: Log;
 }
 
@@ -43,7 +43,7 @@ export function createCustomerSight({ terms, rooms, store, log }: SightPorts) {
       VITAL_ROOMS.flatMap((room) => (vital.includes(room) && room in all ? [[room, all[room]]] : [])),
     );
     const source = isTurn ? await filled() : undefined;
-    const storeOk = store.writable() && senses.storeOk !== false;
+    const storeOk = store.writes.ok() && senses.storeOk !== false;
     return { ...senses, rooms: states, storeOk, ...(source === undefined ? {} : { source }) };
   };
 }

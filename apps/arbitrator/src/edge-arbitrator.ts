@@ -74,7 +74,7 @@ export function createEdgeArbitrator(options: ArbitratorOptions, ports: Arbitrat
     }
   };
   const health = (): Health => ({
-    store: { ok: store.writable() },
+    store: { ok: store.writes.ok() },
     bus: bus.health(),
     ledger: contracts.ledger.watch.health(),
     contracts: {

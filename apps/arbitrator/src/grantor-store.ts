@@ -1,4 +1,4 @@
-import { inTransaction, openDatabase } from '@antirio/host';
+import { createWriteCheck, inTransaction, openDatabase, type WriteCheck } from '@antirio/host';
 import type { SealedBox } from '@antirio/kernel';
 import {
   ABOVE_RECORD,
@@ -29,7 +29,7 @@ export interface GrantorStore {
   oldShares(): OldShare[];
   /** Once they are kept elsewhere. */
   forgetOldShares(): void;
-  writable(): boolean;
+  readonly writes: WriteCheck;
   close(): void;
 }
 
@@ -54,6 +54,7 @@ function highestOf(kept: unknown, told: number | undefined, given: number): numb
 
 export function openGrantorStore(path: string): GrantorStore {
   const db = openDatabase(path, migrations);
+  const writes = createWriteCheck(db);
   const selectBlock = db.prepare('SELECT highest, proven FROM block WHERE customer = ? AND dev_addr = ?');
   const upsertBlock = db.prepare(
     'INSERT INTO block (customer, dev_addr, highest, proven) VALUES (?, ?, ?, ?) ON CONFLICT (customer, dev_addr) DO UPDATE SET highest = excluded.highest, proven = excluded.proven',
@@ -92,14 +93,7 @@ export function openGrantorStore(path: string): GrantorStore {
         : { height: Number(row['height']), stateHash: String(row['state_hash']) };
     },
     putSeen: ({ height, stateHash }) => void upsertSeen.run(height, stateHash),
-    writable() {
-      try {
-        db.exec('BEGIN IMMEDIATE; ROLLBACK');
-        return true;
-      } catch {
-        return false;
-      }
-    },
+    writes,
     close: () => {
       db.close();
     },

@@ -54,6 +54,7 @@ export function kept(
     else store.setPhase(contractId, phase, notes);
     return true;
   } catch (error) {
+    store.writes.failed();
     log.warn({ phase: phase?.at, error: describeError(error) }, 'the disk took nothing of it');
     return false;
   }
@@ -86,6 +87,7 @@ export function keeperOf(store: ContractStore, contractId: string, log: Log, blo
         blocks.keep(deed.by, deed.marks);
         return true;
       } catch (error) {
+        store.writes.failed();
         log.warn({ error: describeError(error) }, 'the disk took no blocks of counters');
         return false;
       }

@@ -14,6 +14,7 @@ let driver: PartyDriver | undefined;
 afterEach(() => driver?.stop());
 
 const quiet = (): undefined => undefined;
+const writes = { ok: () => true, failed: quiet };
 const told: string[] = [];
 const log = { debug: quiet, info: quiet, error: quiet, warn: (_: unknown, text: string) => told.push(text) };
 let now = 0;
@@ -29,7 +30,7 @@ const depsWith = (own: object): DriverDependencies =>
       bus: { publish: async () => undefined },
       peers: {},
     },
-    store: { setPhase: quiet, note: quiet, document: quiet },
+    store: { setPhase: quiet, note: quiet, document: quiet, writes },
     rooms: { fence: async () => undefined },
     calls: {},
     sources: { leave: quiet, isUp: () => false },
@@ -53,7 +54,7 @@ test('what a full disk does not take has not happened: the edge lives, and takes
     full();
     phases.push(phase);
   };
-  const deps = depsWith({ store: { setPhase, note: full, document: quiet } });
+  const deps = depsWith({ store: { setPhase, note: full, document: quiet, writes } });
   driver = runParty({ terms, role: 'provider', phase: { at: 'ready' } }, deps);
   expect(() => driver?.post(settled)).not.toThrow();
   expect(driver.phase()).toEqual({ at: 'ready' });

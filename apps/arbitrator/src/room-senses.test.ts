@@ -72,7 +72,7 @@ test('a customer sees that its own bridge is dead, and that it fills nothing', a
       fillFrom: () =>
         source === undefined ? Promise.reject(new Error('no answer')) : Promise.resolve(source),
     },
-    store: { writable: () => true },
+    store: { writes: { ok: () => true, failed: () => undefined } },
     log: { warn: () => undefined, info: () => undefined } as never,
   });
   expect(await sight(true)).toMatchObject({ source, rooms: { gatewayBridge: 'well' } });
@@ -97,7 +97,7 @@ test('a bridge that stays dead is told of once for each thing that is wrong, and
           ? Promise.resolve({ pulledThrough: 1, caughtUp: true })
           : Promise.reject(new Error(wrong)),
     },
-    store: { writable: () => true },
+    store: { writes: { ok: () => true, failed: () => undefined } },
     log: { warn: () => told.push(`warn ${wrong}`), info: () => told.push('info') } as never,
   });
   for (const next of ['refused', 'silent', undefined, 'refused']) {

@@ -9,6 +9,7 @@ export * from './identity-file.ts';
 export * from './append-log.ts';
 export { announcedHost, announcedUrl, schemeAt } from './announced.ts';
 export * from './database.ts';
+export * from './write-check.ts';
 export * from './batch-queue.ts';
 export * from './batch-outcomes.ts';
 export * from './group-commit.ts';
