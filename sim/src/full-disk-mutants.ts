@@ -1,4 +1,4 @@
-import { providerStep } from '@antirio/service-contract';
+import { customerStep, providerStep, type CustomerState, type PartyEffect } from '@antirio/service-contract';
 import type { Mutant } from './mutants.ts';
 import { honestPieces } from './pieces.ts';
 
@@ -32,4 +32,22 @@ export const fullDiskMutants: readonly Mutant[] = [
       },
     }),
   },
+  {
+    name: 'an edge whose disk is full has counters reserved that it cannot keep',
+    kind: 'fullDisks',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep(state, event, context) {
+        const [next, effects] = customerStep(state, event, context);
+        return [next, state.observed.storeOk === false ? effects.map((one) => asking(one, next)) : effects];
+      },
+    }),
+  },
 ];
+
+function asking(effect: PartyEffect, { acting }: CustomerState): PartyEffect {
+  if (effect.type !== 'send' || effect.datagram.kind !== 'leaseRequest') return effect;
+  const reserve = acting.wanted.map(({ devAddr, slot, above }) => ({ devAddr, slot, above }));
+  const { kind, body } = effect.datagram;
+  return { ...effect, datagram: { kind, body: { ...body, reserve } } };
+}

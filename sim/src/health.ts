@@ -16,8 +16,6 @@ import type { SimContract, World } from './world.ts';
 const COLLECTS_WITHIN_MS = 9000;
 /** Somebody acts: a call of a centre that died may be waited for (5 s), a living customer without a lease is (7 s), and what may be on air. */
 const ACTS_WITHIN_MS = 16_000;
-/** Asked before, a call has come to nothing by then. */
-const ASKED_WITHIN_MS = 6000;
 /** What a provider needs at a stretch to take over, besides: much less than the terms give it. */
 const ABLE_MS = 12_000;
 const LOOK_EVERY_MS = 250;
@@ -50,7 +48,6 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
   const able = createAbleStretches();
   let customerWellSince: number | undefined;
   let reachableSince = Infinity;
-  let fullSince = Infinity;
 
   const both = (one: NodeName, other: NodeName): Link[] => [
     network.link(one, other),
@@ -216,7 +213,6 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     engine.after(LOOK_EVERY_MS, look);
     const { now } = engine;
     lookAtWells(now);
-    fullSince = hosts.A.full ? Math.min(fullSince, now) : Infinity;
     if (isWell('A') && !isUnserved()) customerWellSince ??= now;
     else customerWellSince = undefined;
     // before it is READY, a provider has nothing to take over with
@@ -237,15 +233,8 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     if (reachableMs >= WITNESSED_MS + 3 * ledgerMs)
       judge.broken('escrow', `keys are opened of a customer that is there for ${Math.round(reachableMs)} ms`);
   };
-  /** Nobody would act under an epoch that its holder cannot write down. */
-  const onTaken = (by: string): void => {
-    const fullMs = engine.now - Math.max(fullSince, changedAt);
-    if (by === terms.customer && fullMs >= ASKED_WITHIN_MS)
-      judge.broken('full', `the customer takes an epoch, and its disk is full for ${Math.round(fullMs)} ms`);
-  };
   return {
     onRecorded(payload: Payload): void {
-      if (payload.type === 'epoch/take') onTaken(payload.request.by);
       if (payload.type === 'contract/open' && payload.evidence?.word === undefined)
         onOpened(payload.contractId);
     },

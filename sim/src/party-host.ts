@@ -233,6 +233,7 @@ export function createPartyHost(ports: PartyPorts): PartyHost {
     for (const deed of deedsOf(before, machine.phase(), effects)) {
       if (host.full && !goesUnwritten(deed, before)) {
         machine.undo();
+        if (deed.type === 'keepBlocks') machine.step({ type: 'unkept', by: deed.by });
         return;
       }
       perform(deed);

@@ -142,7 +142,7 @@ export function providerRole(links: PartyLinks, options: ProviderOptions): Role 
   const observe = (rooms: Rooms): void => {
     const ring = { from: disk.ring.acknowledged + 1, next: rooms.ring.last + 1 };
     const gateways = [{ id: self, heardMsAgo: rooms.gateway.silentMs() }];
-    rooms.party.post({ type: 'observed', observed: { ring, gateways } });
+    rooms.party.post({ type: 'observed', observed: { ring, gateways, storeOk: !host.full } });
     if (!disk.keysGiven) return;
     rooms.party.post({ type: 'observed', observed: { service: settle(rooms), keysHeld: true } });
   };

@@ -21,6 +21,7 @@ import { drawDrills } from './drill-scenario.ts';
 import { checkFullDrills, fullDrillsOf, watchFullDrills } from './full-drill-checks.ts';
 import { drawExpiring } from './expiring.ts';
 import { drawFloods } from './floods.ts';
+import { watchFullDisks } from './full-disk-checks.ts';
 import { drawFullDisks } from './full-disks.ts';
 import { drawFullDrills } from './full-drill-scenario.ts';
 import { checkPenalties, paidInDrills, watchDrills } from './drill-checks.ts';
@@ -215,6 +216,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     judge?: Judge;
     downlinks?: ReturnType<typeof watchDownlinks>;
     health?: ReturnType<typeof watchHealth>;
+    full?: ReturnType<typeof watchFullDisks>;
     keeping?: ReturnType<typeof watchKeeping>;
   } = {};
   const stolen = (how: string): void => late.judge?.broken('escrow', how);
@@ -232,13 +234,17 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
       late.keeping?.onPhase(node, phase);
       phaseListener(node, phase);
     },
-    onGiven: blocks.given,
+    onGiven: (devAddr, index) => {
+      blocks.given(devAddr, index);
+      late.full?.onGiven(index);
+    },
     onKept: blocks.kept,
     onProbe: watchProbes(() => late.judge),
     onTheft: (holder) => stolen(`${holder} gives its share without an opening on the ledger`),
     onRealKeys: () => stolen('a drill has opened the contract’s own keys'),
     onRecorded: (payload) => {
       late.health?.onRecorded(payload);
+      if (payload.type === 'epoch/take') late.full?.onTaken(payload.request.by);
     },
     onRuling: (overMs, provider) => {
       late.health?.onRuling(overMs, provider);
@@ -248,10 +254,11 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
   const judge = createJudge(engine, trace);
   const downlinks = watchDownlinks(engine, judge);
   const health = watchHealth(world, judge, scenario);
+  const full = watchFullDisks(world, judge);
   const onAirWithin = watchLimit(world, judge);
   const checkLazy = watchLazy(world, judge, scenario.faithless);
   const keeping = watchKeeping(world, judge, scenario.relay);
-  Object.assign(late, { judge, downlinks, health, keeping });
+  Object.assign(late, { judge, downlinks, health, full, keeping });
   watchDrills(world, judge, scenario.ledgerMs);
   watchFullDrills(world, judge, scenario.ledgerMs);
   watchCoverage(world, judge);
@@ -271,6 +278,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): RunRe
     ...world,
     onChange: () => {
       health.onChange();
+      full.onChange();
     },
     onPhase: (listen) => {
       phaseListener = listen;

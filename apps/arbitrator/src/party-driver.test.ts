@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import type { PartyEvent } from '@antirio/service-contract';
+import type { LeaseRequest, PartyEvent } from '@antirio/service-contract';
 import { terms } from './escrow.fixture.ts';
 import { runParty, type DriverDependencies, type PartyDriver } from './party-driver.ts';
 
@@ -100,4 +100,41 @@ test('the fence is asked for the devices that are still its contract’s', async
   );
   driver.post({ type: 'tick' });
   expect(await asked.promise).toBe(left);
+});
+
+test('a block of counters that the disk does not take is not asked for at once again, as each that is given is gone', () => {
+  const asked: LeaseRequest[] = [];
+  let failed = 0;
+  const publish = async (_: string, text: string): Promise<void> => {
+    const { kind, body } = JSON.parse(text) as { kind: string; body: LeaseRequest };
+    if (kind === 'leaseRequest' && body.reserve.length > 0) asked.push(body);
+  };
+  const keep = (): void => {
+    throw new Error('database or disk is full');
+  };
+  const none = { has: () => true, ofDevice: () => new Map(), all: () => [], parties: () => [] };
+  const deps = depsWith({
+    store: { note: quiet, document: quiet, writes: { ...writes, failed: () => (failed += 1) } },
+    host: { failures: () => 0, mayBegin: () => true, keepFailures: quiet, blocks: { ...none, keep } },
+  });
+  Object.assign(deps.ports.bus, { publish });
+  driver = runParty({ terms, role: 'customer', phase: { at: 'guarded', epoch: 1 } }, deps);
+  const tickAfter = (ms: number): void => {
+    now += ms;
+    driver?.post({ type: 'tick' });
+  };
+  tickAfter(10_000);
+  const devAddr = terms.set.devices[0]?.devAddr ?? '';
+  driver.post({ type: 'counterAsked', requestId: 'r1', devAddr, above: -1 });
+  tickAfter(20);
+  const { reserve: _, ...body } = asked[0] as LeaseRequest;
+  const blocks = [{ devAddr, index: 0 }];
+  const grant = { ...body, challenge: 'c.1', leaseMs: terms.leaseMs, blocks };
+  driver.post({ type: 'datagram', from: terms.central, datagram: { kind: 'leaseGrant', body: grant } });
+  expect(failed).toBe(1);
+  tickAfter(400);
+  tickAfter(400);
+  expect(asked).toHaveLength(1);
+  tickAfter(400);
+  expect(asked).toHaveLength(2);
 });

@@ -134,6 +134,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
       if (!disk.mayFollow(deed, before, notes)) {
         // What is not on the disk has not happened, and nothing follows from it.
         machine.undo();
+        if (deed.type === 'keepBlocks') machine.step({ type: 'unkept', by: deed.by });
         return;
       } else if (deed.type !== 'persist') execute(deed);
     fence.apply();
@@ -321,6 +322,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const observeEnded = async (): Promise<void> => {
     keys = undefined;
+    post({ type: 'observed', observed: { storeOk: store.writes.ok() } });
     await settleForwarding();
     if (!(await retirement.advance())) return;
     await north.end();
@@ -350,7 +352,10 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
   const observeProvider = async (): Promise<void> => {
     await settleForwarding();
     run('holding readings', () => guestHold.settle());
-    post({ type: 'observed', observed: { ...(await heardHere(rooms, terms)), motesDeaf: areDeaf() } });
+    post({
+      type: 'observed',
+      observed: { ...(await heardHere(rooms, terms)), storeOk: store.writes.ok(), motesDeaf: areDeaf() },
+    });
     await settleService();
     run('claiming', () => truth.press());
   };

@@ -68,6 +68,7 @@ export function createBlocks(): Blocks {
       knowers: () => [provider],
     },
     book: bookOf(blocks.own),
+    keeps: true,
     now,
   });
   const facts = () => ({

@@ -52,7 +52,8 @@ export function holderOf(state: CustomerState, context: Context): Holder | undef
   const others = (): readonly EdgeId[] => othersOf(state, context);
   const knowers = (): readonly EdgeId[] => knowersOf(state, context);
   const about = { self: customer, customer, slot: slots.customer, setId: set.setId };
-  return book === undefined ? undefined : { ...about, others, knowers, book, now };
+  const keeps = state.observed.storeOk !== false;
+  return book === undefined ? undefined : { ...about, others, knowers, book, keeps, now };
 }
 
 export function renewLease(state: CustomerState, context: Context): Step {

@@ -18,6 +18,7 @@ import {
 } from './customer-epochs.ts';
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import { takeBackAfter } from './full-disk.ts';
+import { keepsAgain, unkept } from './unkept.ts';
 import { call, chain, enter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
 import {
@@ -77,6 +78,8 @@ function turn(state: CustomerState, event: PartyEvent, context: Context): Step {
       return [onObserved(state, event.observed, context.now), []];
     case 'stated':
       return onStated(state, event);
+    case 'unkept':
+      return [event.by === state.terms.customer ? unkept(state, context.now) : state, []];
     case 'counterAsked':
       return [{ ...state, acting: wantBlock(state.acting, state.terms.slots.customer, event) }, []];
     default:
@@ -202,7 +205,8 @@ const byPhase: { readonly [P in CustomerPhase['at']]: PhaseTick } = {
 function onObserved(state: CustomerState, observed: Observed, now: number): CustomerState {
   const senses = sense(state.senses, observed, state.terms, now);
   const strain = feel(state, observed, now);
-  return { ...state, senses, strain, observed: { ...state.observed, ...observed } };
+  const next = { ...state, senses, strain, observed: { ...state.observed, ...observed } };
+  return keepsAgain(state, next);
 }
 
 function onDatagram(state: CustomerState, from: EdgeId, datagram: Datagram, context: Context): Step {

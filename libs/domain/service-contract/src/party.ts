@@ -63,6 +63,8 @@ export type PartyEvent =
   /** What the edge's other rooms are seen to do. */
   | { readonly type: 'observed'; readonly observed: Observed }
   | { readonly type: 'returnAsked'; readonly epoch: number }
+  /** The disk took none of that one's blocks (`keepBlocks`), so that nothing of the step with it has happened. */
+  | { readonly type: 'unkept'; readonly by: EdgeId }
   /** To the customer: give your service away, with this signed word. */
   | { readonly type: 'yieldAsked'; readonly word: SignedWord }
   /** To the provider: the customer's word. */

@@ -47,7 +47,8 @@ export function holderOf(state: ProviderState, { blocks: book, now }: Context): 
   const { customer, provider, slots, set } = state.terms;
   const about = { self: provider, customer, slot: slots.provider, setId: set.setId };
   const others = (): readonly EdgeId[] => othersOf(state);
-  return book === undefined ? undefined : { ...about, others, knowers: others, book, now };
+  const keeps = state.observed.storeOk !== false;
+  return book === undefined ? undefined : { ...about, others, knowers: others, book, keeps, now };
 }
 
 export function renewLease(state: ProviderState, context: Context): Step {

@@ -35,6 +35,7 @@ import { confirm, watchCustomer } from './provider-watch.ts';
 import { mayTakeNow, onTakeOver, readsUnder, wordOf } from './provider-yield.ts';
 import type { ProviderPhase, ProviderState, Step } from './provider-state.ts';
 import { beatShown } from './signed-beat.ts';
+import { keepsAgain, unkept } from './unkept.ts';
 import { call, chain, enter, takeAfter } from './step.ts';
 import { unasked } from './watch.ts';
 
@@ -273,6 +274,8 @@ function onTold(state: ProviderState, event: PartyEvent, now: number): Step {
       return onTakeoverTold(state, event.by, now);
     case 'held':
       return [{ ...state, held: event.held }, []];
+    case 'unkept':
+      return [event.by === state.terms.provider ? unkept(state, now) : state, []];
     default:
       return [state, []];
   }
@@ -281,7 +284,8 @@ function onTold(state: ProviderState, event: PartyEvent, now: number): Step {
 /** What begins to read says so at once. */
 function onObserved(state: ProviderState, observed: Observed, now: number): Step {
   const heardAt = heardOf(state.heardAt, observed, now);
-  const next = { ...state, heardAt, observed: { ...state.observed, ...observed } };
+  const seen = { ...state, heardAt, observed: { ...state.observed, ...observed } };
+  const next = keepsAgain(state, seen);
   const news = readsUnder(next).reads !== readsUnder(state).reads;
   return [news ? { ...next, vigilAt: -Infinity } : next, []];
 }

@@ -20,6 +20,8 @@ export interface Reserving {
   readonly lookedAt: number;
   /** When it is looked next whether others are to be asked what they know. */
   readonly asksAt: number;
+  /** The disk took no block that was given, so many times on end, and when last. */
+  readonly unkept: { readonly times: number; readonly at: number };
 }
 
 /** Another party of the set, and what it knows of our blocks. In memory: asked for after each start. */
@@ -49,8 +51,12 @@ export interface Holder {
   /** Who may know of blocks that our disk has forgotten. */
   readonly knowers: () => readonly EdgeId[];
   readonly book: BlockBook;
+  /** Whether our disk takes writes, as far as we know: a block that is given to us and cannot be kept is lost. */
+  readonly keeps: boolean;
   readonly now: number;
 }
+
+export const nothingUnkept: Reserving['unkept'] = { times: 0, at: -Infinity };
 
 export const reservingFrom = (now: number): Reserving => ({
   startedAt: now,
@@ -61,6 +67,7 @@ export const reservingFrom = (now: number): Reserving => ({
   unrecorded: true,
   lookedAt: -Infinity,
   asksAt: -Infinity,
+  unkept: nothingUnkept,
 });
 
 export const ASK_FIRST_MS = 250;

@@ -18,6 +18,7 @@ import {
   claimed,
   customers,
   foreign,
+  nothingUnkept,
   ownOf,
   passedBy,
   peerOf,
@@ -25,6 +26,7 @@ import {
   type Holder,
   type Reserving,
 } from './reserving-state.ts';
+import { isUnkept } from './unkept.ts';
 
 /** So many own blocks are left out after a start where the grantor does not say what it gave: as many as others surely miss of that. */
 export const SKIPPED_UNRECORDED = 8;
@@ -39,10 +41,11 @@ function isSure({ reserving }: Acting, { devAddr }: WantedBlock, { knowers }: Ho
   return reserving.sure.has(devAddr) || allShown(reserving, knowers());
 }
 
-/** For a little while after a start nothing is asked of the grantor for a device whose blocks the others may still tell of. */
+/** Nor, for a little while after a start, is anything asked of the grantor for a device whose blocks the others may still tell of. */
 export function isHeldBack(acting: Acting, wanted: WantedBlock, holder: Holder | undefined): boolean {
-  if (holder === undefined || holder.now - acting.reserving.startedAt >= PATIENCE_MS) return false;
-  return !isSure(acting, wanted, holder);
+  if (holder === undefined) return false;
+  if (isUnkept(acting, holder)) return true;
+  return holder.now - acting.reserving.startedAt < PATIENCE_MS && !isSure(acting, wanted, holder);
 }
 
 /** The next question to those who have not shown yet all that they know of our blocks. */
@@ -116,7 +119,7 @@ function known({ reserving }: Acting, devAddr: string, isSure: boolean): Reservi
   spent.delete(devAddr);
   // a block that lies too low shows nothing: who is to ask again may forget that it had to
   if (isSure) sure.add(devAddr);
-  return { ...noted(reserving), pending, spent, sure };
+  return { ...noted(reserving), pending, spent, sure, unkept: nothingUnkept };
 }
 
 /**
@@ -248,6 +251,7 @@ const othersOf = ({ told }: Acting, { others }: Holder): readonly EdgeId[] => [
 ];
 
 function reserveWanted(acting: Acting, holder: Holder): [Acting, PartyEffect[]] {
+  if (isUnkept(acting, holder)) return [acting, []];
   const marks: BlockMark[] = [];
   let { reserving } = acting;
   const due = acting.wanted.filter(
