@@ -40,11 +40,12 @@ function takesWrites(db: Database): boolean {
   }
 }
 
-/** What is reserved for root is room only for root. A disk that cannot be asked may be well. */
+/** What is reserved for root is room only for root. A disk that cannot be asked, or says nothing of its size, may be well. */
 function hasRoom(path: string): boolean {
   try {
-    const { bavail, bfree, bsize } = statfsSync(path);
-    return (process.getuid?.() === 0 ? bfree : bavail) * bsize >= ROOM_BYTES;
+    const { bavail, bfree, blocks, bsize } = statfsSync(path);
+    const free = process.getuid?.() === 0 ? bfree : bavail;
+    return blocks === 0 || free * bsize >= ROOM_BYTES;
   } catch {
     return true;
   }

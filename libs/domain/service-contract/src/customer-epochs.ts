@@ -1,6 +1,6 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CustomerPhase, CustomerState, Step } from './customer-state.ts';
-import { takeBackAfter } from './full-disk.ts';
+import { couldNotTake, takeBackAfter } from './full-disk.ts';
 import { enter } from './step.ts';
 import { assume } from './customer-promises.ts';
 import { isWindowOver } from './customer-schedule.ts';
@@ -103,7 +103,7 @@ export function onEpoch(state: CustomerState, epoch: number, holder: EdgeId, now
   // After the end a later epoch is another contract's.
   if (phase.at === 'ended' || holder === terms.customer || epoch <= known) return [state, []];
   const waits = phase.at === 'recovering' || elsewhere !== undefined;
-  const stableSince = waits ? state.stableSince : now;
+  const stableSince = waits && !couldNotTake(state) ? state.stableSince : now;
   const next = { ...state, stableSince, returnHeard: false, forced: false };
   if (holder === terms.provider) {
     const back = { at: 'recovering', epoch, ...waitsOf(state) } as const;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { CustomerState, Step } from './customer-state.ts';
+import { couldNotTake } from './full-disk.ts';
 import { mayAct } from './lease.ts';
 import type { ContractTerms } from './terms.ts';
 import { isNoFailure } from './yield-word.ts';
@@ -49,7 +50,8 @@ export function backoffLeftMs({ phase, flaps, stableSince, terms }: CustomerStat
 function hasFailed(before: CustomerState, { phase }: CustomerState): boolean {
   const had = before.phase.at !== 'recovering' && before.elsewhere === undefined;
   const planned = 'word' in before.phase && isNoFailure(before.phase.word);
-  return had && phase.at === 'recovering' && !planned;
+  if (phase.at !== 'recovering') return false;
+  return had ? !planned : couldNotTake(before) && phase.epoch > (before.phase.epoch ?? 0);
 }
 
 function counted(state: CustomerState, failures: number, wellSince: number | undefined): Step {

@@ -121,3 +121,27 @@ test('nothing is taken from a customer that can take it, acts or may act still, 
     expect(opensAfter(theirs, { storeOk: false })).toBeUndefined();
   }
 });
+
+test('a customer that could not take its sensors asks for them ever later: its disk may fill up each time', () => {
+  const taken = (epoch: number): PartyEvent =>
+    recorded({ state: 'ACTIVE', epoch, holder: terms.provider, activation: epoch });
+  const source = { pulledThrough: 9, caughtUp: true };
+  let now = 60_000;
+  let { state } = driveCustomer(createCustomer(terms, recovering, 'boot', 0), taken(3), now);
+  const waits: number[] = [];
+  for (let epoch = 4; epoch <= 7; epoch++) {
+    state = driveCustomer(state, { type: 'observed', observed: { storeOk: false, source } }, now).state;
+    state = driveCustomer(state, taken(epoch), now).state;
+    state = driveCustomer(state, { type: 'observed', observed: { storeOk: true, source } }, now).state;
+    const since = now;
+    for (let asks = false; !asks && now < since + 60_000; now += 100) {
+      const turn = driveCustomer(state, tick, now);
+      const heard = driveCustomer(turn.state, taken(epoch), now);
+      asks = called(turn.effects).includes('return');
+      const answer: PartyEvent = { type: 'answer', method: 'return', ok: true, value: {} };
+      state = asks ? driveCustomer(heard.state, answer, now).state : heard.state;
+    }
+    waits.push(Math.round((now - since) / 1000));
+  }
+  expect(waits).toEqual([1, 2, 4, 8]);
+});

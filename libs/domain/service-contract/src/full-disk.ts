@@ -27,6 +27,11 @@ export function takeBackAfter(state: CustomerState, expected: number, now: numbe
   return state.observed.storeOk === false ? [state, []] : takeAfter(state, expected, now);
 }
 
+/** Its return has failed where its provider has a later epoch now: it could not take what it had asked for. */
+export function couldNotTake({ phase, observed }: CustomerState): boolean {
+  return phase.at === 'recovering' && observed.storeOk === false;
+}
+
 /** A customer that can takes an epoch that is given back to it in a part of this. */
 const TAKES_WITHIN_MS = 2000;
 
