@@ -43,6 +43,19 @@ export const fullDiskMutants: readonly Mutant[] = [
       },
     }),
   },
+  {
+    name: 'a customer that is just back keeps its lease though it takes nothing in',
+    kind: 'fullDisks',
+    pieces: () => ({
+      ...honestPieces(),
+      customerStep(state, event, context) {
+        const [next, effects] = customerStep(state, event, context);
+        const { phase, senses } = next;
+        if (!['retaken', 'stating', 'stated'].includes(phase.at)) return [next, effects];
+        return [{ ...next, senses: { ...senses, storeBadSince: undefined } }, effects];
+      },
+    }),
+  },
 ];
 
 function asking(effect: PartyEffect, { acting }: CustomerState): PartyEffect {

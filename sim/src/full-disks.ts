@@ -34,10 +34,12 @@ function drawBack(dice: Dice, healAt: number): Fault[] {
   ];
 }
 
-/** The customer asks for its sensors, and its disk fills up before it has them: its provider has given them back by then, or is about to. */
+/** The customer asks for its sensors, and its disk fills up before it has them, or before it has stated what its provider heard. */
 function drawAsked(dice: Dice, healAt: number): Fault[] {
-  const at = dice.pick(['releasing', 'released', 'stating', 'stated']);
-  const when: Fault['when'] = { node: 'B', enters: at, delayMs: dice.between(0, 400) };
+  const delayMs = dice.between(0, 400);
+  const when: Fault['when'] = dice.chance(0.5)
+    ? { node: 'B', enters: dice.pick(['releasing', 'released', 'stating', 'stated']), delayMs }
+    : { node: 'A', enters: dice.pick(['retaken', 'stating', 'stated']), delayMs };
   const forMs = dice.chance(0.3) ? dice.between(4000, 12_000) : healAt;
   return [
     { when: { at: dice.between(4000, 6000) }, kind: 'kill', node: 'A', forMs: dice.between(3000, 6000) },

@@ -28,6 +28,7 @@ const WITNESS_LOSS = 0.05;
 const WITNESS_ROUND_MS = 80;
 
 const ownsIn: ReadonlySet<string> = new Set(['guarded', 'retaken', 'stating', 'stated']);
+const comesBackIn: ReadonlySet<string> = new Set(['retaken', 'stating', 'stated']);
 const idlePhases: ReadonlySet<string> = new Set(['ready', 'opening', 'stated']);
 
 /**
@@ -145,8 +146,10 @@ export function watchHealth(world: World, judge: Judge, { ledgerMs, attack, fait
     ...A.parties(),
     ...contracts.map(({ providerParty }) => providerParty()),
   ];
+  /** Who is just back and has no room takes nothing in: its lease serves nobody. */
+  const actsInVain = (party: PartyHost): boolean => hosts.A.full && comesBackIn.has(party.phase().at);
   const mayAct = (): boolean =>
-    (A.host.running && A.parties().some((party) => party.mayAct())) ||
+    (A.host.running && A.parties().some((party) => party.mayAct() && !actsInVain(party))) ||
     contracts.some(({ name, providerParty }) => hosts[name].running && providerParty().mayAct());
   /** Whether all parties have each other, and agree with the ledger on who of them has the epoch: they need no grantor to act. */
   const areTogether = (): boolean => haveEachOther() && agreeOnHolder() && !isServedOut();

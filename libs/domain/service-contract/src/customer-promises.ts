@@ -1,6 +1,7 @@
 import type { EdgeId } from '@antirio/kernel';
 import type { CustomerState, Step } from './customer-state.ts';
 import { standsBy } from './customer-state.ts';
+import { letsGo } from './letting-go.ts';
 import type { ContractRecord, Datagram, LeaseRequest } from './messages.ts';
 import { actUnder, renew, type Context } from './party.ts';
 import {
@@ -57,7 +58,7 @@ export function holderOf(state: CustomerState, context: Context): Holder | undef
 }
 
 export function renewLease(state: CustomerState, context: Context): Step {
-  if (standsBy(state)) return [state, []];
+  if (standsBy(state) || letsGo(state, context.now)) return [state, []];
   const others = (): readonly EdgeId[] => othersOf(state, context);
   const holder = holderOf(state, context);
   const [acting, effects] = renew(state.acting, state.terms, others, context.now, holder);

@@ -18,6 +18,7 @@ import {
 } from './customer-epochs.ts';
 import { standsBy, type CustomerPhase, type CustomerState, type Step } from './customer-state.ts';
 import { takeBackAfter } from './full-disk.ts';
+import { letsGo } from './letting-go.ts';
 import { keepsAgain, unkept } from './unkept.ts';
 import { call, chain, enter } from './step.ts';
 import { clockOf, whenScheduled } from './customer-schedule.ts';
@@ -91,7 +92,8 @@ export function customerDesires(state: CustomerState, now: number): Desired {
   const { acting, terms } = state;
   // Before the first record of the contract too: on an old disk it may be further than it seems here.
   const own = fenceOf(acting, terms.slots.customer, now);
-  return { fence: standsBy(state) ? { state: 'shut' } : own, service: 'active', gapFilling: true };
+  const acts = !standsBy(state) && !letsGo(state, now);
+  return { fence: acts ? own : { state: 'shut' }, service: 'active', gapFilling: true };
 }
 
 function onTick(state: CustomerState, context: Context): Step {
@@ -121,7 +123,8 @@ function sendBeat(state: CustomerState, { now, wall }: Context): Step {
     echo: state.echo,
     clock: wall,
     storeOk: state.observed.storeOk !== false && areRoomsThere(state.senses.rooms),
-    leaseLeftMs: !standsBy(state) && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
+    leaseLeftMs:
+      !standsBy(state) && !letsGo(state, now) && mayAct(lease, now) ? Math.floor(lease.until - now) : 0,
   };
   // Kept on the grid of the interval, so that a late tick does not stretch it.
   const beatAt = now - state.beatAt < 2 * heartbeatIntervalMs ? state.beatAt + heartbeatIntervalMs : now;

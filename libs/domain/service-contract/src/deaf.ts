@@ -141,11 +141,13 @@ function hearsNothing({ record }: CustomerState): boolean {
   return record?.state === 'DEGRADED';
 }
 
+export function isStoreBad({ storeBadSince }: Senses, now: number): boolean {
+  return storeBadSince !== undefined && now - storeBadSince >= STORE_PATIENCE_MS;
+}
+
 /** A store that refuses writes takes nothing in, nor does an edge that lacks a room. */
 export function whileGuarded(state: CustomerState, now: number): CustomerStep {
-  const { storeBadSince, rooms } = state.senses;
-  const bad = storeBadSince !== undefined && now - storeBadSince >= STORE_PATIENCE_MS;
-  if (bad) return giveWordOnce(state, 'disk', now);
-  const isLost = lostRooms(rooms, state.terms.deaf.forMs).length > 0;
+  if (isStoreBad(state.senses, now)) return giveWordOnce(state, 'disk', now);
+  const isLost = lostRooms(state.senses.rooms, state.terms.deaf.forMs).length > 0;
   return isLost && !hearsNothing(state) ? giveWordOnce(state, 'room', now) : [state, []];
 }

@@ -31,6 +31,7 @@ test('a customer gives its sensors away though its disk takes nothing of it', ()
     if (i > 0) expect(mayGoUnwritten(way[i - 1] ?? guarded, after)).toBe(true);
   expect(mayGoUnwritten(yielding, guarded)).toBe(true);
   expect(mayGoUnwritten(guarded, recovering)).toBe(true);
+  expect(mayGoUnwritten({ at: 'stated', epoch: 2 }, recovering)).toBe(true);
 });
 
 test('an epoch that it takes is on its disk first, and so is all that a provider does', () => {

@@ -4,6 +4,8 @@ import type { ProviderPhase, ProviderState } from './provider-state.ts';
 import { takeAfter } from './step.ts';
 import type { ContractTerms } from './terms.ts';
 
+/** Between its return and the day when its contract goes on. It gives no word then. */
+export const COMES_BACK: ReadonlySet<string> = new Set(['retaken', 'stating', 'stated']);
 /** The way from acting to standing by. */
 const GIVES_AWAY: ReadonlySet<string> = new Set(['guarded', 'yielding', 'yielded', 'recovering']);
 
@@ -17,6 +19,7 @@ export function mayGoUnwritten(
   before: CustomerPhase | ProviderPhase,
   after: CustomerPhase | ProviderPhase,
 ): boolean {
+  if (COMES_BACK.has(before.at)) return after.at === 'recovering';
   if (!GIVES_AWAY.has(before.at) || !GIVES_AWAY.has(after.at)) return false;
   // back to acting only where that is what the disk says still
   return after.at !== 'guarded' || ('epoch' in before && before.epoch === after.epoch);
