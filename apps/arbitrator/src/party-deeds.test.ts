@@ -56,11 +56,17 @@ test('work that is under way is not begun again, also after one that failed', as
 test('a customer goes on without its disk while it gives its sensors away, and all of that is written once there is room', () => {
   const written: { phase: string; notes: string[] }[] = [];
   let hasRoom = false;
+  const writes = { ok: () => hasRoom, failed: () => undefined };
   const setPhase: ContractStore['setPhase'] = (_, { at }, notes = []) => {
     if (!hasRoom) throw new Error('database or disk is full');
     written.push({ phase: at, notes: notes.map(({ milestone }) => milestone) });
   };
-  const disk = keeperOf({ setPhase } as ContractStore, terms.contractId, silentLog, undefined as never);
+  const disk = keeperOf(
+    { setPhase, writes } as ContractStore,
+    terms.contractId,
+    silentLog,
+    undefined as never,
+  );
   const note = (milestone: string): Note => ({ at: 1, monotonic: 2, milestone, detail: {} });
   const guarded = { at: 'guarded', epoch: 1 } as const;
   const recovering = { at: 'recovering', epoch: 2 } as const;

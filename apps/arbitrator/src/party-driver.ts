@@ -322,7 +322,7 @@ export function runParty(contract: PartyContract, deps: DriverDependencies): Par
 
   const observeEnded = async (): Promise<void> => {
     keys = undefined;
-    post({ type: 'observed', observed: { storeOk: store.writes.ok() } });
+    machine.step({ type: 'observed', observed: { storeOk: store.writes.ok() } });
     await settleForwarding();
     if (!(await retirement.advance())) return;
     await north.end();
