@@ -140,14 +140,14 @@ export function isLeftBehind({ terms, phase }: CustomerState, record: ContractRe
   return phase.at === 'yielded' && phase.epoch === epoch && released;
 }
 
-/** The contract is over; the set is ours still, under the epoch that the ledger says. */
+/** The contract is over; the set is ours still, under the epoch that the ledger says, which an old disk may not know of at all. */
 export function endWith(state: CustomerState, record: ContractRecord, context: Context): Step {
   const { phase, terms } = state;
   const { epoch, holder, quietMs = MAX_DOWNLINK_LEAD_MS } = record;
-  const known = phase.epoch ?? epoch;
+  const known = phase.epoch ?? 0;
   const detail = { state: record.state, rekeyed: record.rekeying?.counted };
   if (holder !== terms.customer || epoch <= known)
-    return enter(state, { at: 'ended', epoch: known }, 'ended', detail);
+    return enter(state, { at: 'ended', epoch: phase.epoch ?? epoch }, 'ended', detail);
   return enter(assume(state, epoch, quietMs, context), { at: 'ended', epoch }, 'ended', detail);
 }
 

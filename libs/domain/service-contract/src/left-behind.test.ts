@@ -57,3 +57,20 @@ test('what another contract’s provider has is that contract’s to bring back'
   expect(called(effects)).not.toContain('take');
   expect(state.phase.at).toBe('ended');
 });
+
+test('back with a disk from before its first epoch, it acts under the one that the ledger says is its own', () => {
+  const arming = createCustomer(
+    terms,
+    { at: 'arming', keys: { sharesWith: [], withProvider: false } },
+    'boot',
+    0,
+  );
+  const said = recorded({ state: 'SETTLED', holder: terms.customer, epoch: 3, activation: 2 });
+  const { state } = driveCustomer(arming, said, 7000);
+  expect(state.phase).toEqual({ at: 'ended', epoch: 3 });
+  expect(state.acting.lease.epoch).toBe(3);
+  const requests = driveCustomer(state, tick, 7020).effects.filter(
+    (one) => one.type === 'send' && one.datagram.kind === 'leaseRequest',
+  );
+  expect(requests).toHaveLength(1);
+});
