@@ -66,8 +66,8 @@ export function withUplink(
   return {
     ...adr,
     fcnts: last(adr.fcnts, heard.fcnt),
-    // What no demodulator says is held to what one could: gateways are not believed.
-    snrs: last(adr.snrs, Math.min(Math.max(heard.bestSnr, -128), 127)),
+    // What no demodulator says is held to what one could: gateways are not believed. JSON has no -0, which is 0 then.
+    snrs: last(adr.snrs, Math.min(Math.max(heard.bestSnr, -128), 127) + 0),
     gateways: last(adr.gateways, heard.gatewayCount),
   };
 }

@@ -50,6 +50,20 @@ test('whatever a device and its network say to each other, the state can be stor
   );
 });
 
+test('an SNR of -0 dB, which JSON can say and not keep, is 0', () => {
+  const uplink = {
+    fcnt: 0,
+    dataRate: 0,
+    bestSnr: JSON.parse('-0') as number,
+    gatewayCount: 1,
+    adr: true,
+    adrAckReq: false,
+  };
+  const { state } = macStep(eu868, newMacState(eu868), { type: 'uplink', ...uplink, macCommands: [] });
+  expect(state.adr.snrs).toEqual([0]);
+  expect(parseMacState(JSON.parse(JSON.stringify(state)))).toEqual(state);
+});
+
 test('a state from before its first settings were kept is read as it is', () => {
   const { madeWith: _madeWith, ...older } = newMacState(eu868);
   expect(parseMacState(JSON.parse(JSON.stringify(older)))).toEqual(older);
