@@ -23,6 +23,7 @@ const said: SignedWord = {
 const guarded: CustomerPhase = { at: 'guarded', epoch: 2 };
 const yielding: CustomerPhase = { at: 'yielding', epoch: 2, word: said };
 const yielded: CustomerPhase = { at: 'yielded', epoch: 2, word: said };
+const evidence = { lastBeatMsAgo: 0, lastSequence: 0, probesUnanswered: 0, witness: 'unasked' } as const;
 const recovering: CustomerPhase = { at: 'recovering', epoch: 3, waits: 'disk' };
 
 test('a customer gives its sensors away though its disk takes nothing of it', () => {
@@ -41,12 +42,43 @@ test('an epoch that it takes is on its disk first, and so is all that a provider
     [recovering, { at: 'retaken', epoch: 4, providerEpoch: 3 }],
     [
       { at: 'stated', epoch: 4 },
-      { at: 'guarded', epoch: 4 },
+      { at: 'guarded', epoch: 5 },
+    ],
+    [
+      { at: 'retaken', epoch: 4, providerEpoch: 3 },
+      { at: 'stated', epoch: 5 },
+    ],
+    [
+      { at: 'stated', epoch: 4 },
+      { at: 'ended', epoch: 4 },
+    ],
+    [
+      { at: 'stated', from: 7, epoch: 3 },
+      { at: 'opening', from: 7, evidence, after: 3 },
     ],
     [{ at: 'preparing' }, { at: 'ready' }],
     [guarded, { at: 'ended', epoch: 2 }],
   ];
   for (const [before, after] of taken) expect(mayGoUnwritten(before, after)).toBe(false);
+});
+
+test('a contract that goes on, as the ledger says, does so for a customer whose disk is full: it could not give its word else', () => {
+  const retaken: CustomerPhase = { at: 'retaken', epoch: 4, providerEpoch: 3 };
+  const stated: CustomerPhase = { at: 'stated', epoch: 4 };
+  expect(mayGoUnwritten(retaken, stated)).toBe(true);
+  expect(mayGoUnwritten(stated, { at: 'guarded', epoch: 4 })).toBe(true);
+  const goesOn = recorded({ state: 'READY_EXPOSED', epoch: 4, holder: terms.customer, activation: 3 });
+  const full: PartyEvent = { type: 'observed', observed: { storeOk: false } };
+  const gasps: string[] = [];
+  let { state } = driveCustomer(createCustomer(terms, stated, 'boot', 0), goesOn, 0);
+  for (let now = 50; now < 4000; now += 50) {
+    state = driveCustomer(state, full, now).state;
+    const turn = driveCustomer(state, tick, now);
+    state = turn.state;
+    for (const effect of turn.effects) if (effect.type === 'lastGasp') gasps.push(effect.cause);
+  }
+  expect(state.phase).toEqual({ at: 'guarded', epoch: 4 });
+  expect(new Set(gasps)).toEqual(new Set(['disk']));
 });
 
 /** Whose provider has released its epoch, as the ledger says. */

@@ -19,10 +19,19 @@ export function mayGoUnwritten(
   before: CustomerPhase | ProviderPhase,
   after: CustomerPhase | ProviderPhase,
 ): boolean {
-  if (COMES_BACK.has(before.at)) return after.at === 'recovering';
+  if (COMES_BACK.has(before.at)) return after.at === 'recovering' || isKnownToLedger(before, after);
   if (!GIVES_AWAY.has(before.at) || !GIVES_AWAY.has(after.at)) return false;
   // back to acting only where that is what the disk says still
   return after.at !== 'guarded' || ('epoch' in before && before.epoch === after.epoch);
+}
+
+/** What the ledger says anyway to whoever starts again before it: both have stated, and the contract goes on under the same epoch. */
+function isKnownToLedger(
+  before: CustomerPhase | ProviderPhase,
+  after: CustomerPhase | ProviderPhase,
+): boolean {
+  const goesOn = after.at === 'stated' || after.at === 'guarded';
+  return goesOn && 'epoch' in before && 'epoch' in after && before.epoch === after.epoch;
 }
 
 /** A customer asks for an epoch only where it can write down that it has it: else the ledger's would be one that nobody acts under. */
